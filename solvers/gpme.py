@@ -1,0 +1,140 @@
+"""The generalized porous medium equation u_t = (k(u) u_x)_x in one dimension."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawbound.solvers.coefficient import batch_of
+from lawbound.solvers.finite_volume import march
+from lawbound.solvers.problem import Problem, Trajectory
+from lawbound.solvers.solver import SolverError
+
+#: Largest k·Δt/h² for which every new average is a convex combination of old values: an inner cell gives
+#: away 2 parts of it, a cell at a Dirichlet wall 2 + 1.
+LIMIT = 1.0 / 3.0
+
+# Wall values are sampled for at most this many steps and samples at once, so memory stays flat.
+_BLOCK_VALUES = 4_000_000
+
+# A wall that starts from rest must be seen moving before the first step is chosen.
+_LEAST_WALL_SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class ExplicitDiffusion:
+    """Conservative finite volumes, forward Euler, second order in h, with the step chosen automatically.
+
+    Δt = courant · h² / max k, the maximum being over all values that the discrete maximum principle lets the
+    solution reach before the next output time, which is hit exactly. With courant ≤ 1/3 no average leaves
+    the range of the initial and wall values. Raises `ValueError` for a larger one.
+    """
+
+    courant: float = LIMIT
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.courant <= LIMIT:
+            raise ValueError(
+                f"courant={self.courant} is outside (0, 1/3]; beyond 1/3 the explicit scheme loses its maximum "
+                "principle, so lower it (the default is the limit)."
+            )
+
+    @property
+    def name(self) -> str:
+        """Name and version of the scheme, for provenance."""
+        return "explicit-diffusion 1"
+
+    def solve(self, problem: Problem) -> Trajectory:
+        """Solve one problem."""
+        return self.solve_batch([problem])[0]
+
+    def solve_batch(self, problems: Sequence[Problem]) -> list[Trajectory]:
+        """Solve problems that share grid and output times; samples run in parallel, answers do not depend on it."""
+        if not problems:
+            return []
+        grid, times = problems[0].grid, problems[0].times
+        if any(problem.grid != grid or not np.array_equal(problem.times, times) for problem in problems):
+            raise ValueError(
+                "A batch got several grids or output times; group the problems by grid and times."
+            )
+        batch, nt = len(problems), times.size
+        coefficient = batch_of([problem.coefficient for problem in problems])
+        now = np.stack([problem.initial for problem in problems])
+        state = np.empty((batch, nt, grid.n))
+        inflow, traffic = np.zeros((batch, nt, 2)), np.zeros((batch, nt, 2))
+        entered, passed, lost = np.zeros((batch, 2)), np.zeros((batch, 2)), np.zeros((batch, 2))
+        taken = np.zeros(batch, dtype=np.int64)
+        state[:, 0] = now
+        for k in range(1, nt):
+            start, stop = float(times[k - 1]), float(times[k])
+            steps = self._steps(problems, now, start, stop)
+            taken += steps
+            self._cross(problems, coefficient, now, start, stop, steps, entered, passed, lost)
+            state[:, k], inflow[:, k], traffic[:, k] = now, entered + lost, passed
+            self._check(now, problems, stop)
+        walls = np.stack(
+            [np.stack([p.walls.x_lo.values(times), p.walls.x_hi.values(times)], axis=1) for p in problems]
+        )
+        return [
+            Trajectory(problem, state[i], walls[i], inflow[i], traffic[i], int(taken[i]), self.name)
+            for i, problem in enumerate(problems)
+        ]
+
+    def _steps(
+        self, problems: Sequence[Problem], now: NDArray[np.float64], start: float, stop: float
+    ) -> NDArray[np.int64]:
+        """Number of equal steps between two output times, for each sample."""
+        width = problems[0].grid.width
+        counts = np.ones(len(problems), dtype=np.int64)
+        for i, problem in enumerate(problems):
+            # A finer sampling of the wall may reveal larger values; repeat until the steps cover what they sample.
+            while True:
+                t = np.append(_step_times(start, stop, max(int(counts[i]), _LEAST_WALL_SAMPLES)), stop)
+                walls = np.concatenate([problem.walls.x_lo.values(t), problem.walls.x_hi.values(t)])
+                low, high = min(now[i].min(), walls.min()), max(now[i].max(), walls.max())
+                fastest = float(problem.coefficient.largest(low, high))
+                needed = int(np.ceil((stop - start) * fastest / (self.courant * width**2)))
+                if needed <= counts[i]:
+                    break
+                counts[i] = needed
+        return counts
+
+    def _cross(
+        self,
+        problems: Sequence[Problem],
+        coefficient: object,
+        now: NDArray[np.float64],
+        start: float,
+        stop: float,
+        steps: NDArray[np.int64],
+        entered: NDArray[np.float64],
+        passed: NDArray[np.float64],
+        lost: NDArray[np.float64],
+    ) -> None:
+        """Advance all samples from one output time to the next, a block of steps at a time."""
+        batch = len(problems)
+        dt = (stop - start) / steps
+        block = max(1, _BLOCK_VALUES // batch)
+        for first in range(0, int(steps.max()), block):
+            counts = np.clip(steps - first, 0, block)
+            lower, upper = np.zeros((batch, counts.max())), np.zeros((batch, counts.max()))
+            for i, problem in enumerate(problems):
+                t = _step_times(start, stop, int(steps[i]))[first : first + counts[i]]
+                lower[i, : counts[i]] = problem.walls.x_lo.values(t)
+                upper[i, : counts[i]] = problem.walls.x_hi.values(t)
+            march(coefficient, now, lower, upper, counts, dt, problems[0].grid.width, entered, passed, lost)  # type: ignore[arg-type]
+
+    def _check(self, now: NDArray[np.float64], problems: Sequence[Problem], time: float) -> None:
+        bad = ~np.isfinite(now).all(axis=1)
+        if bad.any():
+            i = int(np.argmax(bad))
+            raise SolverError(
+                f"Sample {i} ({problems[i].name}, {problems[i].coefficient}) stopped being finite before t={time}; "
+                f"check its initial and wall values, or lower courant={self.courant}."
+            )
+
+
+def _step_times(start: float, stop: float, count: int) -> NDArray[np.float64]:
+    """The times at which `count` equal steps from start to stop begin."""
+    return start + (stop - start) / count * np.arange(count)

@@ -1,0 +1,22 @@
+"""The interface of a solver, and what a run that broke down says."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from lawbound.solvers.problem import Problem, Trajectory
+
+
+class Solver(Protocol):
+    """Turns problems into trajectories."""
+
+    def solve(self, problem: Problem) -> Trajectory:
+        """Solve one problem."""
+        ...
+
+    def solve_batch(self, problems: Sequence[Problem]) -> list[Trajectory]:
+        """Solve problems that share a grid and output times together; each answer equals `solve` bit for bit."""
+        ...
+
+
+class SolverError(RuntimeError):
+    """A run that could not be finished; the message names the time and what to change."""
