@@ -16,7 +16,7 @@ _WHERE = {
 }
 _LAYERS = ("solvers", "datasets", "surrogates", "constraints")
 
-__all__ = [*_LAYERS, *_WHERE]  # noqa: PLE0604
+__all__ = [*_LAYERS, *_WHERE]
 
 
 def __getattr__(name: str) -> Any:

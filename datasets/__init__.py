@@ -1,0 +1,1 @@
+"""Datasets: solvers' results as labelled files that are enough to train, constrain and judge."""

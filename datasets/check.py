@@ -1,0 +1,133 @@
+"""Is a dataset what it says it is: schema, hashes, finite and moving values, and its laws."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from lawbound.datasets import schema
+from lawbound.datasets.store import damage, read, read_manifest, stored_hash_matches
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `check` found."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return all(finding.ok for finding in self.findings)
+
+    def raise_if_failed(self) -> None:
+        """Raise `ValueError` with all that is wrong."""
+        wrong = [f"{finding.subject}: {finding.detail}" for finding in self.findings if not finding.ok]
+        if wrong:
+            raise ValueError(
+                "The dataset fails its checks:\n  - " + "\n  - ".join(wrong) + "\nGenerate it again."
+            )
+
+
+def check(data: xr.Dataset | str | Path) -> CheckReport:
+    """Look at schema, hashes, values, wall-flux ledger and laws of a dataset, a file or a folder."""
+    if isinstance(data, xr.Dataset):
+        return CheckReport(tuple(_of_dataset(data, "dataset")))
+    path = Path(data)
+    if not path.is_dir():
+        return CheckReport(tuple(_of_dataset(read(path), path.name)))
+    manifest = read_manifest(path)
+    findings = [
+        Finding(
+            "manifest",
+            manifest.complete,
+            f"{len(manifest.shards)} of {manifest.shards_wanted} shards are recorded",
+        )
+    ]
+    for index in sorted(manifest.shards):
+        record = manifest.shards[index]
+        broken = damage(path, record)
+        if broken:
+            findings.append(Finding(record.file, False, broken))
+        else:
+            findings.extend(_of_dataset(read(path / record.file), record.file))
+    return CheckReport(tuple(findings))
+
+
+def _of_dataset(data: xr.Dataset, name: str) -> Iterator[Finding]:
+    faults = schema.faults(data)
+    yield Finding(f"{name} schema", not faults, "; ".join(faults) or f"follows schema {schema.SCHEMA}")
+    if faults:
+        return
+    same = stored_hash_matches(data)
+    yield Finding(
+        f"{name} content",
+        same,
+        "values are those that were written" if same else "values differ from the stored hash",
+    )
+    for field in schema.state_variables(data):
+        yield from _of_field(data, name, field)
+    for inflow in schema.by_role(data, schema.INFLOW):
+        yield _of_ledger(data, name, inflow)
+    for law in schema.laws(data):
+        yield _of_law(data, name, law)
+
+
+def _of_field(data: xr.Dataset, name: str, field: str) -> Iterator[Finding]:
+    values = data[field].values
+    finite = bool(np.isfinite(values).all())
+    if not finite:
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        yield Finding(f"{name} {field}", False, f"not finite at (sample, t, x) index {where}")
+        return
+    frozen = np.flatnonzero((values == values[:, :1]).all(axis=(1, 2)))
+    moving = frozen.size == 0 or values.shape[1] == 1
+    detail = f"{values.shape[0]} samples, finite, range [{values.min():.4g}, {values.max():.4g}]"
+    yield Finding(
+        f"{name} {field}",
+        moving,
+        detail if moving else f"samples at index {frozen[:5].tolist()} never change in time",
+    )
+
+
+def _of_ledger(data: xr.Dataset, name: str, inflow: str) -> Finding:
+    field = inflow.removeprefix("inflow_")
+    values = data[field].values.astype(np.float64)
+    w = schema.weights(data)
+    total, size = values @ w, np.abs(values) @ w
+    gap = np.abs(total - total[:, :1] - data[inflow].values)
+    # Stored averages are rounded; the float64 ledger itself closes to 1e-13 (tests/solvers).
+    allowed = 1e-12 * (size + 1.0) + np.finfo(data[field].dtype).eps * (size + size[:, :1])
+    return Finding(
+        f"{name} wall fluxes",
+        bool((gap <= allowed).all()),
+        f"mass is initial mass plus inflow within {gap.max():.2g}",
+    )
+
+
+def _of_law(data: xr.Dataset, name: str, law: str) -> Finding:
+    rhs, tolerance = (data[schema.law_variable(law, what)].values for what in ("rhs", "tolerance"))
+    field = schema.state_variables(data)[0]
+    residual = np.abs(data[field].values.astype(np.float64) @ schema.weights(data) - rhs)
+    source = data[schema.law_variable(law, "rhs")].attrs["lawbound_rhs_source"]
+    worst = np.unravel_index(np.argmax(residual - tolerance), residual.shape)
+    ok = bool(np.isfinite(rhs).all() and (residual <= tolerance).all())
+    return Finding(
+        f"{name} law {law}",
+        ok,
+        f"residual at most {residual.max():.2g} ({source} right-hand side), allowed {tolerance[worst]:.2g}"
+        + (
+            "" if ok else f"; broken by sample index {worst[0]} at t={data[schema.TIME].values[worst[1]]:.4g}"
+        ),
+    )

@@ -1,0 +1,129 @@
+"""The three members of the generalized porous medium equation, with ProbConserv's ranges and splits.
+
+Domains, data, ranges and test values: Hansen, Maddix, Alizadeh, Gupta, Mahoney, ICML 2023, arXiv:2302.11002.
+"""
+
+import numpy as np
+
+from lawbound.datasets.family import Family, Uniform, Values
+from lawbound.solvers import (
+    Cells,
+    Constant,
+    DecayingSine,
+    Dirichlet,
+    PorousMediumWave,
+    Power,
+    PowerOfTime,
+    Problem,
+    StefanSimilarity,
+    Step,
+    Walls,
+    cell_averages,
+)
+
+_REFERENCE = "Hansen et al., ICML 2023, arXiv:2302.11002"
+
+
+def _diffusion(k: float, grid: Cells, times: np.ndarray) -> Problem:
+    start = cell_averages(DecayingSine(k), 0.0, grid.faces)
+    return Problem("diffusion", Constant(k), grid, Walls(Dirichlet(0.0), Dirichlet(0.0)), start, times)
+
+
+def _pme(m: float, grid: Cells, times: np.ndarray) -> Problem:
+    start = cell_averages(PorousMediumWave(m), float(times[0]), grid.faces)
+    inlet = Dirichlet(PowerOfTime(scale=m, exponent=1.0 / m))
+    return Problem("pme", Power(m), grid, Walls(inlet, Dirichlet(0.0)), start, times)
+
+
+def _stefan(u_star: float, grid: Cells, times: np.ndarray) -> Problem:
+    start = cell_averages(StefanSimilarity(u_star), float(times[0]), grid.faces)
+    return Problem("stefan", Step(u_star), grid, Walls(Dirichlet(1.0), Dirichlet(0.0)), start, times)
+
+
+# How far the scheme's mass may be from the closed form's. The constants are twice what a sweep over grids and
+# parameters shows (tests/datasets/test_families.py); the powers follow from self-similarity, since every
+# solution here depends on x and t through one combination with h.
+
+
+def _round_off(k: float, h: float, times: np.ndarray) -> np.ndarray:
+    # The scheme keeps the antisymmetry of sin x about π, so its mass stays 0.
+    return np.full(times.shape, 1e-12)
+
+
+def _front_from_rest(m: float, h: float, times: np.ndarray) -> np.ndarray:
+    cells_filled = np.maximum(times / h, 1.0)
+    return np.asarray(0.6 * h ** (1.0 + 1.0 / m) * cells_filled ** (1.0 / m - 1.0))
+
+
+def _jump_at_start(u_star: float, h: float, times: np.ndarray) -> np.ndarray:
+    cells_filled = np.maximum(np.sqrt(times) / h, 1.0)
+    return np.asarray(0.4 * h / cells_filled)
+
+
+def _half(u_star: float) -> float:
+    return 0.5 * u_star
+
+
+DIFFUSION = Family(
+    name="diffusion",
+    title="linear diffusion of a decaying sine",
+    equation="u_t = k u_xx",
+    references=_REFERENCE,
+    parameter="k",
+    parameter_meaning="diffusivity",
+    splits={
+        "train": Uniform(1.0, 5.0),
+        "valid": Uniform(1.0, 5.0),
+        "test": Values((1.0, 5.0)),
+        "in-range": Uniform(1.0, 5.0),
+    },
+    domain=(0.0, 2.0 * np.pi),
+    times=(0.0, 1.0),
+    time_of_interest=0.5,
+    build=_diffusion,
+    exact=DecayingSine,
+    mass_tolerance=_round_off,
+)
+
+PME = Family(
+    name="pme",
+    title="porous medium equation, front entering an empty domain",
+    equation="u_t = (u^m u_x)_x",
+    references=_REFERENCE,
+    parameter="m",
+    parameter_meaning="exponent of the conductivity k(u) = u^m",
+    splits={
+        "train": Uniform(1.0, 6.0),
+        "valid": Uniform(1.0, 6.0),
+        "test": Values((1.0, 3.0, 6.0)),
+        "in-range": Uniform(1.0, 6.0),
+    },
+    domain=(0.0, 1.0),
+    times=(0.0, 1.0),
+    time_of_interest=0.5,
+    build=_pme,
+    exact=PorousMediumWave,
+    mass_tolerance=_front_from_rest,
+)
+
+STEFAN = Family(
+    name="stefan",
+    title="one-phase Stefan problem, jump of u_star at the front",
+    equation="u_t = (k(u) u_x)_x, k = 1 where u ≥ u_star, else 0",
+    references=_REFERENCE,
+    parameter="u_star",
+    parameter_meaning="value of u at which the conductivity jumps",
+    splits={
+        "train": Uniform(0.55, 0.7),
+        "valid": Uniform(0.55, 0.7),
+        "test": Values((0.6, 0.5)),
+        "in-range": Uniform(0.55, 0.7),
+    },
+    domain=(0.0, 1.0),
+    times=(0.0, 0.1),
+    time_of_interest=0.05,
+    build=_stefan,
+    exact=StefanSimilarity,
+    mass_tolerance=_jump_at_start,
+    front_level=_half,
+)

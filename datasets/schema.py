@@ -1,0 +1,133 @@
+"""The one place that knows how a dataset spells its dimensions, roles and attributes (schema 1.0, CF-1.11).
+
+Tools select variables by the attribute `lawbound_role`, never by name. What the schema does not capture:
+grids that move or differ between samples, and laws that couple several times in one right-hand side.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+
+SCHEMA = "1.0"
+CONVENTIONS = "CF-1.11"
+
+SAMPLE, TIME, X, BOUNDS, REALIZATION, CONTEXT = "sample", "t", "x", "bnds", "realization", "context"
+FIELD_DIMS = (SAMPLE, TIME, X)
+
+ROLE = "lawbound_role"
+STATE, PARAMETER, WEIGHTS, WALL = "state", "parameter", "weights", "boundary_value"
+LAW_RHS, LAW_RESIDUAL, LAW_TOLERANCE = "law_rhs", "law_residual", "law_tolerance"
+INFLOW, SEED, SPLIT, FRONT_LEVEL, PREDICTION = "inflow", "seed", "split", "front_level", "prediction"
+CONTEXT_ROLE = "context"
+ROLES = frozenset(
+    {
+        STATE, PARAMETER, WEIGHTS, WALL, LAW_RHS, LAW_RESIDUAL, LAW_TOLERANCE, INFLOW, SEED, SPLIT, FRONT_LEVEL,
+        PREDICTION, CONTEXT_ROLE,
+    }
+)  # fmt: skip
+
+RHS_SOURCES = ("analytic", "boundary-data", "ledger")
+REQUIRED_ATTRIBUTES = (
+    "Conventions", "title", "institution", "source", "history", "references", "comment", "license",
+    "lawbound_schema", "lawbound_problem", "lawbound_state_variables", "lawbound_config", "lawbound_config_sha256",
+)  # fmt: skip
+
+
+def by_role(data: xr.Dataset, role: str) -> list[str]:
+    """Names of the data variables that play a role, in file order."""
+    return [str(name) for name in data.data_vars if data[name].attrs.get(ROLE) == role]
+
+
+def state_variables(data: xr.Dataset) -> list[str]:
+    """Names of the state fields, in channel order."""
+    return str(data.attrs.get("lawbound_state_variables", "")).split()
+
+
+def weights(data: xr.Dataset) -> np.ndarray:
+    """Quadrature weights along x, (nx,), float64: ∫u dx = Σ weights · u."""
+    return np.asarray(data[f"{X}_weights"].values, dtype=np.float64)
+
+
+def law_variable(law: str, what: str) -> str:
+    """Name of a law's variable: `law_<id>_rhs`, `law_<id>_residual` or `law_<id>_tolerance`."""
+    return f"law_{law.replace('-', '_')}_{what}"
+
+
+def wall_variable(field: str, side: str) -> str:
+    """Name of a wall's values, such as `bc_u_x_lo`."""
+    return f"bc_{field}_{side}"
+
+
+def laws(data: xr.Dataset) -> list[str]:
+    """Names of the laws whose right-hand side the dataset carries."""
+    return [str(data[name].attrs["lawbound_law"]) for name in by_role(data, LAW_RHS)]
+
+
+def time_of_interest(data: xr.Dataset) -> float:
+    """The stored time at which tables are taken: the family's choice, else the middle of the run."""
+    times = data[TIME].values
+    wanted = float(data.attrs.get("lawbound_time_of_interest", 0.5 * (times[0] + times[-1])))
+    return float(times[np.abs(times - wanted).argmin()])
+
+
+def faults(data: xr.Dataset) -> list[str]:
+    """Everything in which a dataset departs from the schema, one sentence each; empty if nothing."""
+    return list(_faults(data))
+
+
+def require(data: xr.Dataset, what: str) -> None:
+    """Raise `ValueError` naming all faults at once."""
+    found = faults(data)
+    if found:
+        listed = "\n  - ".join(found)
+        raise ValueError(
+            f"{what} does not follow schema {SCHEMA}:\n  - {listed}\n"
+            "Make it with `lawbound generate`, or build it from your own arrays with `lawbound.from_arrays`."
+        )
+
+
+def _faults(data: xr.Dataset) -> Iterator[str]:
+    missing = [name for name in REQUIRED_ATTRIBUTES if not isinstance(data.attrs.get(name), str)]
+    if missing:
+        yield f"global attributes are missing or not strings: {', '.join(missing)}"
+    if data.attrs.get("lawbound_schema", SCHEMA) != SCHEMA:
+        yield f"it declares schema {data.attrs['lawbound_schema']}, this version reads {SCHEMA}"
+    for dim in FIELD_DIMS:
+        if dim not in data.dims:
+            yield f"dimension `{dim}` is missing"
+        elif dim not in data.coords:
+            yield f"coordinate `{dim}` is missing"
+        elif data.sizes[dim] > 1 and (np.diff(data[dim].values) <= 0).any():
+            yield f"coordinate `{dim}` does not increase"
+    if f"{X}_weights" not in data:
+        yield f"quadrature weights `{X}_weights` are missing"
+    if not state_variables(data):
+        yield "`lawbound_state_variables` names no field"
+    for name in state_variables(data):
+        if name not in data:
+            yield f"state field `{name}` is missing"
+        elif data[name].dims != FIELD_DIMS:
+            yield f"`{name}` has dimensions {data[name].dims}, needed are {FIELD_DIMS}"
+    for name in data.data_vars:
+        variable = data[name]
+        if name == f"{X}_bounds":
+            continue
+        role = variable.attrs.get(ROLE)
+        if role not in ROLES:
+            yield f"`{name}` has {ROLE}={role!r}, needed is one of {', '.join(sorted(ROLES))}"
+        if "long_name" not in variable.attrs:
+            yield f"`{name}` has no long_name"
+        if "_FillValue" in variable.attrs or variable.encoding.get("_FillValue") is not None:
+            yield f"`{name}` has a _FillValue; the schema stores complete arrays"
+    for name in by_role(data, LAW_RHS):
+        source = data[name].attrs.get("lawbound_rhs_source")
+        if source not in RHS_SOURCES:
+            yield f"`{name}` has lawbound_rhs_source={source!r}, needed is one of {', '.join(RHS_SOURCES)}"
+        if "lawbound_law" not in data[name].attrs:
+            yield f"`{name}` has no lawbound_law"
+    folded: dict[str, str] = {}
+    for name in data.variables:
+        clash = folded.setdefault(str(name).lower(), str(name))
+        if clash != name:
+            yield f"`{clash}` and `{name}` differ only in case"

@@ -1,0 +1,60 @@
+"""Which sample belongs to which split."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from lawbound.datasets import schema
+
+#: Shares of the default design, in this order.
+DEFAULT_SHARES = (("train", 0.8), ("valid", 0.1), ("test", 0.1))
+
+
+def design(samples: int, split: str | None) -> list[tuple[str, int]]:
+    """(split, index within the split) of each sample: one split, or 80 % train, 10 % valid, 10 % test.
+
+    >>> design(3, "test")
+    [('test', 0), ('test', 1), ('test', 2)]
+    """
+    if split is not None:
+        return [(split, i) for i in range(samples)]
+    counts = {name: int(share * samples) for name, share in DEFAULT_SHARES}
+    counts["train"] += samples - sum(counts.values())
+    return [(name, i) for name, count in counts.items() for i in range(count)]
+
+
+def splits_of(data: xr.Dataset) -> list[str]:
+    """Names of the splits that the dataset has samples of; `all` if it knows none."""
+    if "split" not in data:
+        return ["all"]
+    names = str(data["split"].attrs["flag_meanings"]).split()
+    return [names[code] for code in np.unique(data["split"].values)]
+
+
+def of_split(data: xr.Dataset, name: str) -> xr.Dataset:
+    """The samples of one split; raises `ValueError` if there are none."""
+    present = splits_of(data)
+    if name == "all" and present == ["all"]:
+        return data
+    if name not in present:
+        raise ValueError(
+            f"The dataset has no samples of split `{name}`, only of {', '.join(present)}; generate that split."
+        )
+    names = str(data["split"].attrs["flag_meanings"]).split()
+    return data.isel({schema.SAMPLE: np.flatnonzero(data["split"].values == names.index(name))})
+
+
+def concatenated(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Join datasets along the samples; what does not depend on the sample must agree."""
+    if len(parts) == 1:
+        return parts[0]
+    return xr.concat(
+        parts,
+        schema.SAMPLE,
+        data_vars="minimal",
+        coords="minimal",
+        compat="equals",
+        join="exact",
+        combine_attrs="override",
+    )
