@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lawbound.surrogates.covariance import Conditioned, Covariance, apply_rows, as_blocks, as_rows
+from lawbound.surrogates.covariance import Conditioned, Covariance, apply_rows, as_blocks, as_rows, polished
 
 # Below this share of what rows of that size could have, a row's variance is round-off: the row is known already.
 _KNOWN = 1e-13
@@ -61,6 +61,8 @@ def condition(
         step = as_rows(torch.cholesky_solve(as_blocks(gap, coupled).unsqueeze(-1), factor).squeeze(-1), gap)
         multipliers = multipliers + step
         updated = means - covariance.response(weights, multipliers)
+    if not bool(noise.any()):
+        updated = polished(updated, weights, rhs)
     return Updated(updated, Conditioned(covariance, weights, noise, factor), multipliers)
 
 

@@ -67,6 +67,12 @@ def apply_rows(weights: Tensor, field: Tensor) -> Tensor:
     return field @ weights.T
 
 
+def polished(field: Tensor, weights: Tensor, rhs: Tensor) -> Tensor:
+    """The nearest field with G u = rhs: takes off the round-off that solving with a nearly singular Σ leaves."""
+    gap = apply_rows(weights, field) - rhs
+    return field - torch.linalg.solve(weights @ weights.T, gap.unsqueeze(-1)).squeeze(-1) @ weights
+
+
 @final
 @dataclass(frozen=True)
 class Diagonal:
@@ -163,7 +169,10 @@ class Conditioned:
         """Pathwise: a draw of the base, moved so that its rows come out right."""
         free = self.base.sample(generator)
         noise = self.noise.sqrt() * _normal(self.noise.shape, self.noise, generator)
-        return free - self.base.response(self.weights, self._solve(apply_rows(self.weights, free) + noise))
+        moved = free - self.base.response(self.weights, self._solve(apply_rows(self.weights, free) + noise))
+        return (
+            moved if bool(self.noise.any()) else polished(moved, self.weights, torch.zeros_like(self.noise))
+        )
 
     def take(self, index: Tensor) -> "Conditioned":
         """Entries of the first batch dimension."""

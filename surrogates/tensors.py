@@ -1,4 +1,4 @@
-"""Labels off, labels on."""
+"""From labelled arrays to tensors."""
 
 import numpy as np
 import torch
@@ -17,10 +17,9 @@ def field_tensor(data: xr.Dataset, name: str) -> Tensor:
 
 def coordinate_tensor(data: xr.Dataset, name: str) -> Tensor:
     """A coordinate or another one-dimensional variable as a float64 tensor."""
-    return torch.from_numpy(np.ascontiguousarray(data[name].values, dtype=np.float64))
+    return _copied(data[name].values)
 
 
-def labelled(values: Tensor, like: xr.Dataset, attributes: dict[str, str]) -> xr.DataArray:
-    """A (sample, t, x) tensor with the coordinates of `like`."""
-    coordinates = {dim: like[dim] for dim in schema.FIELD_DIMS}
-    return xr.DataArray(values.detach().cpu().numpy(), coordinates, schema.FIELD_DIMS, attrs=attributes)
+def _copied(values: np.ndarray) -> Tensor:
+    # A copy: xarray's arrays may be read-only, which torch cannot express.
+    return torch.from_numpy(np.array(values, dtype=np.float64, order="C"))
