@@ -1,0 +1,422 @@
+"""Unconstrained, constrained and reference solutions side by side, judged against the solver that made the data."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from lawbound import scores
+from lawbound.constraints.constraint import Constraint
+from lawbound.constraints.enforcement import Enforcement, enforce, enforcement
+from lawbound.datasets import schema
+from lawbound.datasets.plugins import find
+from lawbound.datasets.split import of_split, splits_of
+from lawbound.datasets.store import open as open_dataset
+from lawbound.front import front_position
+from lawbound.reference import closed_form, solver_scores
+from lawbound.surrogates.checkpoint import load, read_config
+from lawbound.surrogates.prediction import Prediction
+from lawbound.surrogates.surrogate import Surrogate
+
+Array = NDArray[np.float64]
+Predict = Callable[[xr.Dataset, NDArray[np.int64]], Prediction]
+
+#: Nominal probabilities at which coverage is taken; 0.95 among them.
+NOMINAL = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
+FRONT_SAMPLES = 200
+_CHUNK = 4  # samples judged at once: bounds memory
+_FEW_VALUES = 4  # a parameter with at most so many values makes each of them a case
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number of a table: the mean over samples, and its standard error (None for one sample)."""
+
+    method: str
+    case: str
+    metric: str
+    value: float
+    stderr: float | None
+    published: float | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Imposed:
+    """A constraint, how it is imposed, and what the table calls it."""
+
+    constraint: Constraint
+    how: Enforcement
+    label: str
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What the figures need of one method in one case; arrays over the case's samples.
+
+    mass: ∫mean dx, (sample, t). fronts: positions in joint samples, (draw, sample), None without a front.
+    coverage: at `NOMINAL`, (nominal,). mean, std: of the first sample at the time of interest, (x,).
+    """
+
+    mass: Array
+    fronts: Array | None
+    coverage: Array
+    mean: Array
+    std: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """The reference side of a case."""
+
+    name: str
+    samples: NDArray[np.int64]
+    truth: Array  # first sample at the time of interest, (x,)
+    mass: Array  # ∫truth dx, (sample, t)
+    rhs: Array  # (sample, t)
+    front: Array | None  # (sample,)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A table with the evidence behind it."""
+
+    table: str
+    rows: tuple[Row, ...]
+    methods: tuple[str, ...]
+    cases: tuple[Case, ...]
+    evidence: Mapping[tuple[str, str], Evidence]  # (method, case)
+    t: Array
+    x: Array
+    time_of_interest: float
+    verdict: str
+    inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # method → declared inputs
+    rhs_source: str = "none"
+    notes: tuple[str, ...] = ()
+
+    def value(self, method: str, case: str, metric: str) -> float | None:
+        """One number of the table, None where it does not apply."""
+        found = [
+            row.value for row in self.rows if (row.method, row.case, row.metric) == (method, case, metric)
+        ]
+        return found[0] if found else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The one object that `--json` prints."""
+        return {
+            "table": self.table,
+            "verdict": self.verdict,
+            "time": self.time_of_interest,
+            "rhs_source": self.rhs_source,
+            "inputs": {method: list(used) for method, used in self.inputs.items()},
+            "notes": list(self.notes),
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+
+def compare(
+    runs: Sequence[str | Path] | Mapping[str, Surrogate],
+    data: xr.Dataset | str | Path,
+    constraints: Sequence[str | Imposed] = ("conservation:project", "conservation:condition"),
+    *,
+    times: int = 11,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Comparison:
+    """Judge surrogates, as they are and under each constraint, on the samples held out from training.
+
+    runs: run folders, or surrogates by name. constraints: `NAME` or `NAME:HOW`. times: how many of the stored
+    times are judged, evenly spaced and the time of interest among them. Raises `ValueError` for runs trained
+    on another problem and for data without what is needed.
+    """
+    dataset = data if isinstance(data, xr.Dataset) else open_dataset(data)
+    schema.require(dataset, "The data to compare on")
+    surrogates = dict(runs) if isinstance(runs, Mapping) else _loaded(runs)
+    if not surrogates:
+        raise ValueError("There is nothing to compare; give at least one run.")
+    held_out = _held_out(dataset)
+    for surrogate in surrogates.values():
+        surrogate.origin.refuse_others(held_out)
+    chosen = _chosen_times(held_out, times)
+
+    def predictor(surrogate: Surrogate) -> Predict:
+        return lambda part, at: surrogate.predict(part, times=at)
+
+    return judge(
+        {label: predictor(surrogate) for label, surrogate in surrogates.items()},
+        held_out,
+        [imposed(spec) for spec in constraints],
+        table=f"compare/{held_out.attrs['lawbound_problem']}",
+        chosen=chosen,
+        seed=seed,
+        on_progress=on_progress,
+    )
+
+
+def judge(
+    predictors: Mapping[str, Predict],
+    data: xr.Dataset,
+    constraints: Sequence[Imposed],
+    *,
+    table: str,
+    chosen: NDArray[np.int64] | None = None,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Comparison:
+    """The same, for anything that predicts."""
+    at = np.arange(data.sizes[schema.TIME]) if chosen is None else chosen
+    shown = data.isel({schema.TIME: at})
+    now = int(np.abs(shown[schema.TIME].values - schema.time_of_interest(data)).argmin())
+    cases = [_reference(data, shown, now, name, samples) for name, samples in _cases(data).items()]
+    rows = [
+        Row("solver", *row)
+        for row in solver_scores(shown, now, [(case.name, case.samples) for case in cases])
+    ]
+    evidence: dict[tuple[str, str], Evidence] = {}
+    methods = ["solver"]
+    used: dict[str, tuple[str, ...]] = {"solver": ()}
+    total, done = len(predictors) * data.sizes[schema.SAMPLE], 0
+    for base, predict in predictors.items():
+        labels = [base, *(_label(base, item) for item in constraints)]
+        methods += labels
+        used |= {base: (), **{_label(base, item): item.constraint.inputs for item in constraints}}
+        for case in cases:
+            collected: dict[str, list[_Judged]] = {label: [] for label in labels}
+            for first in range(0, case.samples.size, _CHUNK):
+                samples = case.samples[first : first + _CHUNK]
+                part = data.isel({schema.SAMPLE: samples})
+                free = predict(part, at)
+                lawful = [
+                    free,
+                    *(enforce(free, item.constraint, item.how).prediction for item in constraints),
+                ]
+                for label, prediction in zip(labels, lawful, strict=True):
+                    collected[label].append(
+                        _judge(prediction, part.isel({schema.TIME: at}), now, seed + first)
+                    )
+                done += samples.size
+                on_progress(done, total)
+            for label in labels:
+                scored, found = _gathered(collected[label], case)
+                rows += [
+                    Row(label, case.name, metric, *scores.mean_and_error(values))
+                    for metric, values in scored.items()
+                ]
+                evidence[label, case.name] = found
+    rhs = schema.law_variable("conservation", "rhs")
+    result = Comparison(
+        table=table,
+        rows=tuple(rows),
+        methods=tuple(methods),
+        cases=tuple(cases),
+        evidence=evidence,
+        t=shown[schema.TIME].values,
+        x=shown[schema.X].values,
+        time_of_interest=float(shown[schema.TIME].values[now]),
+        verdict="",
+        inputs=used,
+        rhs_source=str(data[rhs].attrs["lawbound_rhs_source"]) if rhs in data else "none",
+        notes=_notes(data, cases),
+    )
+    return replace(result, verdict=_verdict(result, list(predictors), constraints))
+
+
+def imposed(spec: str | Imposed) -> Imposed:
+    """`NAME` or `NAME:HOW` as objects; raises `ValueError`, with suggestions, for unknown ones."""
+    if isinstance(spec, Imposed):
+        return spec
+    name, _, how = spec.partition(":")
+    constraint = find("constraints", name)()
+    chosen = enforcement(how or "condition")
+    published = {("conservation", "project"): "hardc", ("conservation", "condition"): "probconserv"}
+    return Imposed(constraint, chosen, published.get((name, chosen.name), f"{name}:{chosen.name}"))
+
+
+def _label(base: str, item: Imposed) -> str:
+    # HardC and ProbConserv are published for the attentive neural process: there they go by their own names.
+    return item.label if base == "anp" else f"{base}+{item.label}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """One method on a few samples."""
+
+    scores: dict[str, Array]
+    mass: Array
+    fronts: Array | None
+    truth_front: Array | None
+    coverage: Array
+    mean: Array
+    std: Array
+
+
+def _judge(prediction: Prediction, part: xr.Dataset, now: int, seed: int) -> _Judged:
+    field_name = prediction.field
+    truth = part[field_name].values.astype(np.float64)[:, now]
+    w, x = schema.weights(part), part[schema.X].values
+    means, variances = prediction.mean.numpy(), prediction.variance.numpy()
+    mean, variance = means[:, now], variances[:, now]
+    covered = scores.coverage(mean, variance, truth, NOMINAL)
+    found = {
+        "mse": scores.mse(mean, truth),
+        "rel_l2": scores.relative_l2(mean, truth),
+        "ll": scores.log_likelihood(mean, variance, truth),
+        "crps": scores.gaussian_crps(mean, variance, truth),
+        "coverage95": covered[:, list(NOMINAL).index(0.95)],
+    }
+    rhs = schema.law_variable("conservation", "rhs")
+    if rhs in part:
+        found = {"ce": scores.conservation_error(mean, w, part[rhs].values[:, now]), **found}
+    fronts = truth_front = None
+    levels = schema.by_role(part, schema.FRONT_LEVEL)
+    if levels:
+        level = part[levels[0]].values
+        truth_front = front_position(truth, x, level)
+        fields = prediction.sample(FRONT_SAMPLES, seed=seed)[:, :, now].numpy()
+        fronts = front_position(fields, x, level)
+        found["front_mean"] = fronts.mean(axis=0)
+        found["front_bias"] = fronts.mean(axis=0) - truth_front
+        found["front_sd"] = fronts.std(axis=0, ddof=1)
+        found["front_rmse"] = np.sqrt(((fronts - truth_front) ** 2).mean(axis=0))
+        found["front_crps"] = scores.ensemble_crps(fronts, truth_front)
+    return _Judged(found, means @ w, fronts, truth_front, covered, mean, np.sqrt(variance))
+
+
+def _gathered(parts: Sequence[_Judged], case: Case) -> tuple[dict[str, Array], Evidence]:
+    scored = {metric: np.concatenate([part.scores[metric] for part in parts]) for metric in parts[0].scores}
+    fronts = (
+        None
+        if parts[0].fronts is None
+        else np.concatenate([part.fronts for part in parts if part.fronts is not None], axis=1)
+    )
+    return scored, Evidence(
+        mass=np.concatenate([part.mass for part in parts]),
+        fronts=fronts,
+        coverage=np.concatenate([part.coverage for part in parts]).mean(axis=0),
+        mean=parts[0].mean[0],
+        std=parts[0].std[0],
+    )
+
+
+def _reference(data: xr.Dataset, shown: xr.Dataset, now: int, name: str, samples: NDArray[np.int64]) -> Case:
+    state = schema.state_variables(data)[0]
+    truth = shown[state].values[samples].astype(np.float64)
+    rhs_name = schema.law_variable("conservation", "rhs")
+    levels = schema.by_role(data, schema.FRONT_LEVEL)
+    mass = truth @ schema.weights(data)
+    front = (
+        front_position(truth[:, now], data[schema.X].values, data[levels[0]].values[samples])
+        if levels
+        else None
+    )
+    return Case(
+        name=name,
+        samples=samples,
+        truth=truth[0, now],
+        mass=mass,
+        rhs=shown[rhs_name].values[samples] if rhs_name in data else mass,
+        front=front,
+    )
+
+
+def _cases(data: xr.Dataset) -> dict[str, NDArray[np.int64]]:
+    """Split by the parameter where a split uses a handful of values of it, else by the split's name."""
+    found: dict[str, NDArray[np.int64]] = {}
+    parameters = schema.by_role(data, schema.PARAMETER)
+    for split in splits_of(data):
+        members = np.arange(data.sizes[schema.SAMPLE])
+        if split != "all":
+            number = str(data["split"].attrs["flag_meanings"]).split().index(split)
+            members = np.flatnonzero(data["split"].values == number)
+        values = data[parameters[0]].values[members] if len(parameters) == 1 else np.arange(members.size)
+        distinct = np.unique(values)
+        if (
+            len(parameters) == 1
+            and distinct.size <= _FEW_VALUES
+            and (distinct.size < members.size or members.size == 1)
+        ):
+            for value in distinct:
+                found[f"{parameters[0]}={value:g}"] = members[values == value]
+        else:
+            found[split] = members
+    return found
+
+
+def _held_out(data: xr.Dataset) -> xr.Dataset:
+    """Everything that no surrogate was trained or chosen on."""
+    present = splits_of(data)
+    if present == ["all"]:
+        return data
+    kept = [name for name in present if name not in ("train", "valid")]
+    if not kept:
+        raise ValueError(
+            f"The data have samples of {', '.join(present)} only, which surrogates are trained and chosen on; "
+            "compare on held-out ones (generate with --split test)."
+        )
+    numbers = np.concatenate([of_split(data, name)[schema.SAMPLE].values for name in kept])
+    return data.isel({schema.SAMPLE: np.isin(data[schema.SAMPLE].values, numbers)})
+
+
+def _chosen_times(data: xr.Dataset, count: int) -> NDArray[np.int64]:
+    if count < 1:
+        raise ValueError(f"times={count}; judge at least one of the stored times.")
+    nt = data.sizes[schema.TIME]
+    spaced = np.linspace(0, nt - 1, min(count, nt)).round().astype(np.int64)
+    now = int(np.abs(data[schema.TIME].values - schema.time_of_interest(data)).argmin())
+    return np.unique(np.append(spaced if count > 1 else [], now)).astype(np.int64)
+
+
+def _loaded(runs: Sequence[str | Path]) -> dict[str, Surrogate]:
+    """Surrogates by name; by folder where a name is taken."""
+    found: dict[str, Surrogate] = {}
+    for run in runs:
+        name = read_config(Path(run)).surrogate
+        label = name if name not in found else Path(run).name
+        if label in found:
+            raise ValueError(f"Two runs would both be called `{label}`; rename the folder of one.")
+        found[label] = load(run)
+    return found
+
+
+def _notes(data: xr.Dataset, cases: Sequence[Case]) -> tuple[str, ...]:
+    notes = (
+        ["solver row: against the closed form; all others: against the solver"] if closed_form(data) else []
+    )
+    if any("=" in case.name and case.samples.size > 1 for case in cases):
+        notes.append(
+            "samples of one parameter value share one truth: their standard error is a spread over context layouts, not over problems"
+        )
+    return tuple(notes)
+
+
+def _verdict(result: Comparison, bases: Sequence[str], constraints: Sequence[Imposed]) -> str:
+    """What enforcement did to the squared error, computed, whichever way it went."""
+    if not constraints:
+        return "No constraint was imposed."
+    sentences = []
+    for base in bases:
+        for item in constraints:
+            label = _label(base, item)
+            told = []
+            for case in result.cases:
+                before, after = (result.value(method, case.name, "mse") for method in (base, label))
+                if before is not None and after is not None and before > 0:
+                    told.append(f"{_change(after / before)} at {case.name}")
+            residual = max(
+                float(np.abs(result.evidence[label, case.name].mass - case.rhs).max())
+                for case in result.cases
+            )
+            sentences.append(f"{label} ({item.constraint.name}, residual ≤ {residual:.0e}) {'; '.join(told)}")
+    return "Squared error against the unconstrained prediction: " + ". ".join(sentences) + "."
+
+
+def _change(ratio: float) -> str:
+    if ratio < 0.995:
+        return f"{100 * (1 - ratio):.0f} % lower"
+    if ratio > 1.005:
+        return f"{100 * (ratio - 1):.0f} % HIGHER"
+    return "unchanged"
