@@ -40,7 +40,7 @@ def condition(
     μ̃ = μ − Σ Gᵀ λ, (G Σ Gᵀ + R) λ = G μ − b; Σ̃ = Σ − Σ Gᵀ (G Σ Gᵀ + R)⁻¹ G Σ. With R = 0 this is the
     projection along Σ Gᵀ, and G μ̃ = b. means: (draw, sample, t, x); weights: (q, x); rhs, sigma: (sample, t, q).
     Hansen et al., ICML 2023, arXiv:2302.11002, eqs. for the updated mean and variance.
-    Raises `UnreachableError` where a row has no variance and does not hold, and `ValueError` for dependent rows.
+    Raises `UnreachableError` where a row has no variance and does not hold, `ValueError` for contradicting rows.
     """
     coupled = covariance.couples_times
     gram = covariance.gram(weights, weights)
@@ -63,6 +63,7 @@ def condition(
         updated = means - covariance.response(weights, multipliers)
     if not bool(noise.any()):
         updated = polished(updated, weights, rhs)
+        _refuse_contradiction(updated, weights, rhs)
     return Updated(updated, Conditioned(covariance, weights, noise, factor), multipliers)
 
 
@@ -70,18 +71,26 @@ def project(means: Tensor, covariance: Covariance, weights: Tensor, rhs: Tensor)
     """Orthogonal projection of the means: μ̃ = μ − Gᵀ λ, G Gᵀ λ = G μ − b. The covariance stays.
 
     As HardC in Hansen et al., ICML 2023: the mean obeys the law, samples do not.
-    Raises `ValueError` for dependent rows.
+    Raises `ValueError` for rows that contradict each other.
     """
-    factor = _cholesky(weights @ weights.T)
+    inverse = torch.linalg.pinv(weights @ weights.T, hermitian=True, rtol=1e-12)
     multipliers = torch.zeros_like(apply_rows(weights, means))
     updated = means
     for _ in range(2):
-        gap = apply_rows(weights, updated) - rhs
-        multipliers = multipliers + torch.cholesky_solve(
-            gap.unsqueeze(-1), factor.expand(*gap.shape[:-1], *factor.shape)
-        ).squeeze(-1)
+        multipliers = multipliers + (apply_rows(weights, updated) - rhs) @ inverse
         updated = means - multipliers @ weights
+    _refuse_contradiction(updated, weights, rhs)
     return Updated(updated, covariance, multipliers)
+
+
+def _refuse_contradiction(updated: Tensor, weights: Tensor, rhs: Tensor) -> None:
+    gap = (apply_rows(weights, updated) - rhs).abs()
+    size = updated.abs() @ weights.abs().T + rhs.abs()
+    if bool((gap > _ROUND_OFF * size).any()):
+        raise ValueError(
+            f"The rows of the constraints cannot hold together: one is still off by {float(gap.max()):.3g}. Leave out "
+            "one of those that contradict each other."
+        )
 
 
 def _known_rows(
@@ -115,6 +124,6 @@ def _cholesky(system: Tensor) -> Tensor:
         if not bool(info.any()):
             return factor
     raise ValueError(
-        "The rows of the constraints depend on each other, so their multipliers are not determined; "
-        "leave out the repeated rows."
+        "The covariance of the constraints' rows is not positive definite even with a jitter; check that the "
+        "prediction's covariance is, and leave out rows that repeat each other."
     )

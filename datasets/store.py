@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from threading import Lock, get_ident
 
 import xarray as xr
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,6 +15,9 @@ from lawbound.datasets.provenance import content_hash
 from lawbound.datasets.split import concatenated
 
 MANIFEST = "manifest.json"
+
+# The netCDF and HDF5 libraries may not be entered by two threads at once, even for different files.
+_NETCDF = Lock()
 
 
 class ShardRecord(BaseModel):
@@ -65,9 +69,10 @@ def write(data: xr.Dataset, path: str | Path, *, attributes: Mapping[str, str] |
     stored = data.assign_attrs(
         {**data.attrs, **(attributes or {}), "lawbound_content_sha256": content_hash(data)}
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.tmp")
     try:
-        stored.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=_encoding(stored))
+        with _NETCDF:
+            stored.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=_encoding(stored))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -92,7 +97,7 @@ def read(path: str | Path) -> xr.Dataset:
     """Read one netCDF file into memory; raises `ValueError` if it is not a readable dataset of this schema."""
     path = Path(path)
     try:
-        with xr.open_dataset(path, engine="netcdf4", decode_times=False, mask_and_scale=False) as file:
+        with _NETCDF, xr.open_dataset(path, engine="netcdf4", decode_times=False, mask_and_scale=False) as file:
             data = file.load()
     except FileNotFoundError:
         raise ValueError(

@@ -141,7 +141,7 @@ def compare(
     held_out = _held_out(dataset)
     for surrogate in surrogates.values():
         surrogate.origin.refuse_others(held_out)
-    chosen = _chosen_times(held_out, times)
+    chosen = chosen_times(held_out, times)
 
     def predictor(surrogate: Surrogate) -> Predict:
         return lambda part, at: surrogate.predict(part, times=at)
@@ -361,7 +361,8 @@ def _held_out(data: xr.Dataset) -> xr.Dataset:
     return data.isel({schema.SAMPLE: np.isin(data[schema.SAMPLE].values, numbers)})
 
 
-def _chosen_times(data: xr.Dataset, count: int) -> NDArray[np.int64]:
+def chosen_times(data: xr.Dataset, count: int) -> NDArray[np.int64]:
+    """Indices of `count` evenly spaced stored times and of the time of interest."""
     if count < 1:
         raise ValueError(f"times={count}; judge at least one of the stored times.")
     nt = data.sizes[schema.TIME]
@@ -394,29 +395,67 @@ def _notes(data: xr.Dataset, cases: Sequence[Case]) -> tuple[str, ...]:
 
 
 def _verdict(result: Comparison, bases: Sequence[str], constraints: Sequence[Imposed]) -> str:
-    """What enforcement did to the squared error, computed, whichever way it went."""
+    """What enforcement did to the law, the squared error and the likelihood; computed, whichever way it went."""
     if not constraints:
         return "No constraint was imposed."
+    pairs = [(base, _label(base, item), item) for base in bases for item in constraints]
+    lawful = [label for _, label, item in pairs if "conservation" in item.constraint.name.split("&")]
+    errors = _changes(result, [(base, label) for base, label, _ in pairs], "mse")
+    likelihoods = _changes(result, [(base, label) for base, label, _ in pairs], "ll")
     sentences = []
-    for base in bases:
-        for item in constraints:
-            label = _label(base, item)
-            told = []
-            for case in result.cases:
-                before, after = (result.value(method, case.name, "mse") for method in (base, label))
-                if before is not None and after is not None and before > 0:
-                    told.append(f"{_change(after / before)} at {case.name}")
-            residual = max(
-                float(np.abs(result.evidence[label, case.name].mass - case.rhs).max())
-                for case in result.cases
-            )
-            sentences.append(f"{label} ({item.constraint.name}, residual ≤ {residual:.0e}) {'; '.join(told)}")
-    return "Squared error against the unconstrained prediction: " + ". ".join(sentences) + "."
+    if lawful:
+        sentences.append(_law_kept(result, bases, lawful))
+    if errors:
+        every = [change for changes in errors.values() for change in changes]
+        told = [
+            f"{label} {', '.join(f'{_percent(new / old)} at {case}' for case, old, new in changes)}"
+            for label, changes in errors.items()
+        ]
+        sentences.append(
+            f"Squared error at t = {result.time_of_interest:g} {_directions(every)}: {'; '.join(told)}."
+        )
+    if likelihoods:
+        told = [f"{label} {_directions(changes)}" for label, changes in likelihoods.items()]
+        sentences.append(f"Log-likelihood: {'; '.join(told)}.")
+    return " ".join(sentences)
 
 
-def _change(ratio: float) -> str:
-    if ratio < 0.995:
-        return f"{100 * (1 - ratio):.0f} % lower"
-    if ratio > 1.005:
-        return f"{100 * (ratio - 1):.0f} % HIGHER"
-    return "unchanged"
+def _law_kept(result: Comparison, bases: Sequence[str], lawful: Sequence[str]) -> str:
+    def residual(methods: Sequence[str]) -> float:
+        return max(
+            float(np.abs(result.evidence[method, case.name].mass - case.rhs).max())
+            for method in methods
+            for case in result.cases
+        )
+
+    size = max(1.0, *(float(np.abs(case.rhs).max()) for case in result.cases))
+    before, after = residual(bases), residual(lawful)
+    kept = "to round-off" if after <= 1e-12 * size else "only approximately"
+    return f"Once imposed, ∫u dx = b(t) holds {kept}: largest residual {after:.1e}, before {before:.1e}."
+
+
+def _changes(
+    result: Comparison, pairs: Sequence[tuple[str, str]], metric: str
+) -> dict[str, list[tuple[str, float, float]]]:
+    """Method → (case, unconstrained value, constrained value), where both are finite; an old 0 has no ratio."""
+    found: dict[str, list[tuple[str, float, float]]] = {}
+    for base, label in pairs:
+        for case in result.cases:
+            old, new = (result.value(method, case.name, metric) for method in (base, label))
+            if old and new is not None and np.isfinite(old) and np.isfinite(new):
+                found.setdefault(label, []).append((case.name, old, new))
+    return found
+
+
+def _directions(changes: Sequence[tuple[str, float, float]]) -> str:
+    """`fell in 2, rose in 1 of 3`."""
+    signs = [int(np.sign(new - old)) for _, old, new in changes]
+    counts = {"fell": signs.count(-1), "rose": signs.count(1), "stayed": signs.count(0)}
+    return ", ".join(f"{verb} in {count}" for verb, count in counts.items() if count) + f" of {len(signs)}"
+
+
+def _percent(ratio: float) -> str:
+    """A change as a percentage, or as a factor from ten up."""
+    if ratio >= 10.0:
+        return f"×{ratio:.0f}"
+    return f"{100 * (ratio - 1):+.{int(ratio < 0.01)}f} %".replace("-", "−")

@@ -68,9 +68,12 @@ def apply_rows(weights: Tensor, field: Tensor) -> Tensor:
 
 
 def polished(field: Tensor, weights: Tensor, rhs: Tensor) -> Tensor:
-    """The nearest field with G u = rhs: takes off the round-off that solving with a nearly singular Σ leaves."""
-    gap = apply_rows(weights, field) - rhs
-    return field - torch.linalg.solve(weights @ weights.T, gap.unsqueeze(-1)).squeeze(-1) @ weights
+    """The nearest field with G u = rhs; rows that repeat each other count once.
+
+    After an exact update it takes off the round-off that solving with a nearly singular Σ leaves.
+    """
+    inverse = torch.linalg.pinv(weights @ weights.T, hermitian=True, rtol=1e-12)
+    return field - (apply_rows(weights, field) - rhs) @ inverse @ weights
 
 
 @final

@@ -1,0 +1,560 @@
+"""The command line. Exit status 0: done; 1: a finding or a failure; 2: wrong arguments."""
+
+import json
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.table import Table
+
+from lawbound.datasets.plugins import UnknownName
+from lawbound.terminal import console, notes, progress
+
+# Modules that load torch, matplotlib or xarray are imported inside the commands: `lawbound --help` is instant.
+
+app = App(
+    name="lawbound",
+    help="Surrogates of PDE solvers that keep conservation laws and boundary conditions.",
+    version=version("lawbound"),
+)
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object.")]
+Out = Annotated[Path, Parameter(name=["-o", "--out"])]
+
+
+class WrongArguments(ValueError):
+    """Arguments that make no sense; exit status 2."""
+
+
+@contextmanager
+def _arguments() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise WrongArguments(str(error)) from None
+
+
+def main() -> None:
+    """Entry point of the `lawbound` program."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; messages of expected failures go to standard error, without a traceback."""
+    try:
+        status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        return int(status or 0)
+    except (CycloptsError, UnknownName, WrongArguments) as error:
+        _complain(str(error))
+        return 2
+    except (ValueError, OSError, RuntimeError) as error:
+        _complain(str(error))
+        return 1
+    except KeyboardInterrupt:
+        _complain("Interrupted. What was finished is kept; the same command goes on from there.")
+        return 130
+
+
+def _complain(message: str) -> None:
+    notes.print("[bold red]lawbound:[/] ", end="")
+    notes.print(message, markup=False, highlight=False)
+
+
+@app.command(name="list")
+def list_(what: Literal["problems", "surrogates", "constraints", "tables"], *, json: Json = False) -> None:
+    """Show what is installed, plug-ins included.
+
+    Parameters
+    ----------
+    what
+        Which list.
+    """
+    rows = _LISTS[what]()
+    if json:
+        _print_json({what: rows})
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in rows[0] if rows else ():
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    console.print(table)
+
+
+def _problems() -> list[dict[str, Any]]:
+    from lawbound.datasets.catalogue import entries
+
+    return [
+        {
+            "name": entry.name,
+            "equation": entry.equation,
+            "splits": {split: f"{entry.parameter} in {values}" for split, values in entry.splits.items()},
+            "x": entry.domain,
+            "t": entry.times,
+            "grid": entry.grid,
+            "laws": list(entry.laws),
+        }
+        for entry in entries()
+    ]
+
+
+def _surrogates() -> list[dict[str, Any]]:
+    from lawbound.datasets.plugins import load_all
+
+    return [
+        {"name": name, "what": kind.summary, "options": dict(kind().options())}
+        for name, kind in load_all("surrogates").items()
+    ]
+
+
+def _constraints() -> list[dict[str, Any]]:
+    from lawbound.constraints.enforcement import ENFORCEMENTS
+    from lawbound.datasets.plugins import load_all
+
+    return [
+        {
+            "name": name,
+            "what": (kind.__doc__ or "").splitlines()[0],
+            "needs": list(kind().inputs),
+            "how": list(ENFORCEMENTS),
+        }
+        for name, kind in load_all("constraints").items()
+    ]
+
+
+def _tables() -> list[dict[str, Any]]:
+    from lawbound.reproduce import TABLES
+
+    return [{"name": name, "what": what} for name, (what, _) in TABLES.items()]
+
+
+_LISTS = {"problems": _problems, "surrogates": _surrogates, "constraints": _constraints, "tables": _tables}
+
+
+@app.command
+def info(path: Path, *, json: Json = False) -> None:
+    """Say what a dataset or a run holds.
+
+    Parameters
+    ----------
+    path
+        A folder made by `generate` or `train`, or a netCDF file.
+    """
+    from lawbound.summary import summary
+
+    found = summary(path)
+    if json:
+        _print_json(found)
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column()
+    for key, value in found.items():
+        table.add_row(key, _cell(value))
+    console.print(table)
+
+
+@app.command
+def generate(
+    problem: str,
+    *,
+    samples: Annotated[int, Parameter(name=["-n", "--samples"])],
+    out: Out,
+    seed: int = 0,
+    nx: int | None = None,
+    nt: int | None = None,
+    times: str | None = None,
+    param: list[str] | None = None,
+    split: str | None = None,
+    jobs: int = 1,
+    shard: str | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Solve problems of a family into a folder; an interrupted run goes on where it stopped.
+
+    Parameters
+    ----------
+    problem
+        A name that `lawbound list problems` shows.
+    samples
+        How many problems. Without --split, 80 % are train, 10 % valid, 10 % test.
+    out
+        Folder for the dataset; new, empty, or of the same dataset.
+    seed
+        Sample i of a split depends on this, the problem, the split and i alone.
+    nx
+        Number of cells.
+    nt
+        Number of output times, the start included.
+    times
+        Span T0:T1.
+    param
+        NAME=LOW:HIGH, drawn uniformly instead of the split's distribution.
+    split
+        Draw all samples from this split.
+    jobs
+        Processes.
+    shard
+        I/N: solve only every N-th shard, from the I-th (from 0), as in a job array.
+    dry_run
+        Say what would be made, and stop.
+    """
+    from lawbound.datasets.generate import configure, generate_into
+
+    with _arguments():
+        if jobs < 1:
+            raise ValueError(f"--jobs {jobs}; give at least 1 process.")
+        first, step = _shard(shard)
+        family, config = configure(
+            problem,
+            samples,
+            seed=seed,
+            split=split,
+            nx=nx,
+            nt=nt,
+            times=_span("--times", times),
+            parameters=dict(_named_span(text) for text in param or []),
+            shard_size=min(64, max(4, samples // 16)),
+        )
+    if dry_run:
+        megabytes = 4 * config.samples * config.nt * config.nx / 1e6
+        console.print(
+            f"{config.samples} samples of {family.name} in {config.shards} shards, {config.nx} cells × {config.nt} times,"
+        )
+        console.print(f"about {megabytes:.1f} MB before compression, into {out}. Nothing was written.")
+        return
+    pool = (
+        ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread)
+        if jobs > 1
+        else nullcontext()
+    )
+    with pool as executor, progress(f"solving {family.name}") as advance:
+        finished = []
+
+        def on_shard(record: object) -> None:
+            finished.append(record)
+            advance(len(finished), -(-(config.shards - first) // step))
+
+        manifest = generate_into(
+            out,
+            family,
+            config,
+            executor=executor,
+            only=lambda number: number % step == first,
+            on_shard=on_shard,
+        )
+    state = "complete" if manifest.complete else f"{len(manifest.shards)} of {manifest.shards_wanted} shards"
+    console.print(f"{out}: {config.samples} samples of {family.name}, {state}.", highlight=False)
+
+
+def _one_thread() -> None:
+    from lawbound.solvers.compiled import use_threads
+
+    use_threads(1)
+
+
+@app.command
+def check(path: Path, *, json: Json = False) -> int:
+    """Check schema, hashes, values, wall fluxes and laws of a dataset; exit status 1 if anything is wrong.
+
+    Parameters
+    ----------
+    path
+        A folder made by `generate`, or a netCDF file.
+    """
+    from lawbound.datasets.check import check as check_dataset
+
+    report = check_dataset(path)
+    if json:
+        _print_json({"ok": report.ok, "findings": [asdict(finding) for finding in report.findings]})
+        return 0 if report.ok else 1
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for finding in report.findings:
+        table.add_row("[green]ok[/]" if finding.ok else "[bold red]WRONG[/]", finding.subject, finding.detail)
+    console.print(table)
+    wrong = sum(not finding.ok for finding in report.findings)
+    console.print(
+        f"{len(report.findings)} checks, {wrong} wrong."
+        if wrong
+        else f"{len(report.findings)} checks, all right."
+    )
+    return 0 if report.ok else 1
+
+
+@app.command
+def train(
+    surrogate: str,
+    data: Path,
+    *,
+    out: Out,
+    epochs: int | None = None,
+    seed: int = 0,
+    device: Literal["cpu", "cuda"] = "cpu",
+    resume: Annotated[bool, Parameter(negative="")] = False,
+    option: list[str] | None = None,
+) -> None:
+    """Train a surrogate on the train split of a dataset, the best weights chosen on its valid split.
+
+    Parameters
+    ----------
+    surrogate
+        A name that `lawbound list surrogates` shows.
+    data
+        A dataset.
+    out
+        Run folder; new or empty, unless --resume.
+    epochs
+        Passes over the training split.
+    seed
+        Seed of initial weights and batches.
+    device
+        Where to train.
+    resume
+        Go on with the run in the folder.
+    option
+        NAME=VALUE, a hyperparameter; the value is read as JSON.
+    """
+    from lawbound.datasets.store import open as open_dataset
+    from lawbound.runs import fit, learner_of
+
+    with _arguments():
+        options = dict(_named_value(text) for text in option or [])
+        if epochs is not None:
+            options["epochs"] = epochs
+        learner = learner_of(surrogate, options)
+    dataset = open_dataset(data)
+    with progress(f"training {surrogate}") as advance:
+        fit(
+            learner,
+            dataset,
+            seed=seed,
+            device=device,
+            folder=out,
+            resume=resume,
+            on_progress=lambda p: advance(p.epoch, p.epochs),
+        )
+    console.print(f"{out}: {surrogate} trained on {data}.", highlight=False)
+
+
+@app.command
+def predict(run: Path, data: Path, *, out: Out, split: str = "test", times: int = 11) -> None:
+    """Predict a split of a dataset and write means and standard deviations to a netCDF file.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    data
+        A dataset.
+    out
+        The file to write; it must not exist.
+    split
+        Which samples.
+    times
+        How many of the stored times, evenly spaced, the time of interest among them.
+    """
+    from lawbound.compare import chosen_times
+    from lawbound.datasets.split import of_split
+    from lawbound.datasets.store import open as open_dataset
+    from lawbound.datasets.store import write
+    from lawbound.surrogates.checkpoint import load
+
+    if out.exists():
+        raise WrongArguments(f"{out} exists; give a new file (-o).")
+    part = of_split(open_dataset(data), split)
+    with _arguments():
+        chosen = chosen_times(part, times)
+    with progress("predicting"):
+        prediction = load(run).predict(part, times=chosen)
+    write(prediction.to_dataset(), out)
+    console.print(f"{out}: {part.sizes['sample']} samples at {chosen.size} times.", highlight=False)
+
+
+@app.command
+def compare(
+    runs: list[Path],
+    *,
+    data: Path,
+    constraint: list[str] | None = None,
+    out: Annotated[Path | None, Parameter(name=["-o", "--out"])] = None,
+    times: int = 11,
+    seed: int = 0,
+    json: Json = False,
+) -> None:
+    """Judge runs, as they are and under constraints, against the solver, on samples held out from training.
+
+    Parameters
+    ----------
+    runs
+        Run folders.
+    data
+        A dataset with held-out samples.
+    constraint
+        NAME or NAME:HOW, as often as you like; without any, conservation:project and conservation:condition.
+    out
+        REPORT.html; REPORT.csv and REPORT.json are written beside it.
+    times
+        How many of the stored times are judged.
+    seed
+        Seed of the joint samples.
+    """
+    from lawbound import compare as compared_by
+    from lawbound.compare import imposed
+    from lawbound.report import write_report
+    from lawbound.table import print_comparison
+
+    with _arguments():
+        constraints = [
+            imposed(spec) for spec in constraint or ("conservation:project", "conservation:condition")
+        ]
+        if times < 1:
+            raise ValueError(f"--times {times}; judge at least one time.")
+    with progress("judging") as advance:
+        result = compared_by(runs, data, constraints, times=times, seed=seed, on_progress=advance)
+    if out is not None:
+        command = "lawbound compare " + " ".join(str(run) for run in runs) + f" --data {data}"
+        settings = {"runs": [str(run) for run in runs], "data": str(data), "times": times, "seed": seed}
+        with progress("drawing the report"):
+            files = write_report(
+                [(result.table, result)],
+                out,
+                title=f"lawbound: {result.table}",
+                config=settings,
+                command=command,
+            )
+    if json:
+        _print_json(result.to_json())
+        return
+    print_comparison(console, result)
+    if out is not None:
+        console.print("Written: " + ", ".join(str(file) for file in files), highlight=False)
+
+
+@app.command
+def reproduce(
+    table: str,
+    *,
+    quick: Annotated[bool, Parameter(negative="")] = False,
+    out: Annotated[Path | None, Parameter(name=["-o", "--out"])] = None,
+    json: Json = False,
+) -> None:
+    """Make a table of the papers again.
+
+    Parameters
+    ----------
+    table
+        A name that `lawbound list tables` shows.
+    quick
+        A smaller version; frozen tables take seconds and are the same either way.
+    out
+        Folder for report.html, report.csv and report.json.
+    """
+    from lawbound.report import write_report
+    from lawbound.reproduce import reproduce as reproduced
+    from lawbound.table import print_comparison
+
+    with progress(table) as advance:
+        result = reproduced(table, on_progress=advance)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_report(
+            [(table, result)],
+            out / "report.html",
+            title=f"lawbound: {table}",
+            config={"table": table, "quick": quick},
+            command=f"lawbound reproduce {table}",
+        )
+    if json:
+        _print_json(result.to_json())
+    else:
+        print_comparison(console, result)
+
+
+@app.command
+def demo(*, out: Out = Path("lawbound-demo"), seed: int = 0) -> None:
+    """From nothing to a report in under a minute: Stefan data, two surrogates, constraints, a real network.
+
+    Parameters
+    ----------
+    out
+        Folder for data, runs and report.html; new, empty, or an earlier demo's.
+    seed
+        Seed of data, weights and samples.
+    """
+    from contextlib import ExitStack
+
+    from lawbound.demo import demo as run_demo
+    from lawbound.table import print_comparison
+
+    with ExitStack() as bars:
+
+        def step(title: str) -> Any:
+            bars.pop_all().close()
+            notes.print(f"[bold]·[/] {title}", highlight=False)
+            return bars.enter_context(progress(title))
+
+        made = run_demo(out, seed=seed, step=step)
+    for title, comparison in made.parts:
+        console.rule(title)
+        print_comparison(console, comparison)
+    console.print("Open " + str(made.files[0]), highlight=False)
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, allow_nan=False))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {_cell(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return str(value)
+
+
+def _span(name: str, text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    low, colon, high = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        return float(low), float(high)
+    except ValueError:
+        raise ValueError(
+            f"{name} {text} is not a span; give two numbers as LOW:HIGH, such as 0:0.1."
+        ) from None
+
+
+def _named_span(text: str) -> tuple[str, tuple[float, float]]:
+    name, equals, span = text.partition("=")
+    found = _span(f"--param {name}=", span) if equals else None
+    if found is None:
+        raise ValueError(f"--param {text} is not NAME=LOW:HIGH, such as u_star=0.5:0.7.")
+    return name, found
+
+
+def _named_value(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    try:
+        if not equals:
+            raise ValueError
+        return name, json.loads(value)
+    except ValueError:
+        raise ValueError(f"--option {text} is not NAME=VALUE with a JSON value, such as width=64.") from None
+
+
+def _shard(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return 0, 1
+    first, slash, count = text.partition("/")
+    if not (slash and first.isdecimal() and count.isdecimal() and int(first) < int(count)):
+        raise ValueError(f"--shard {text} is not I/N with 0 ≤ I < N, such as 0/4.")
+    return int(first), int(count)

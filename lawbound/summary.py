@@ -1,0 +1,60 @@
+"""What a dataset or a run holds, as plain values."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lawbound.datasets import schema
+from lawbound.datasets.split import splits_of
+from lawbound.datasets.store import MANIFEST
+from lawbound.datasets.store import open as open_dataset
+from lawbound.surrogates.checkpoint import CONFIG, read_config
+
+
+def summary(path: Path) -> dict[str, Any]:
+    """Facts about a run folder, a dataset folder or a netCDF file; raises `ValueError` if it is none of them."""
+    if (path / CONFIG).exists():
+        config = read_config(path)
+        return {
+            "run": str(path),
+            "surrogate": config.surrogate,
+            "trained on": config.origin.problem,
+            "options": config.options,
+            "seed": config.seed,
+            "lawbound": config.lawbound,
+        }
+    if path.is_dir() and not (path / MANIFEST).exists():
+        raise ValueError(
+            f"{path} is neither a dataset (no {MANIFEST}) nor a run (no {CONFIG}); give one of them."
+        )
+    data = open_dataset(path)
+    found: dict[str, Any] = {
+        "dataset": str(path),
+        "problem": data.attrs["lawbound_problem"],
+        "title": data.attrs["title"],
+        "fields": schema.state_variables(data),
+        "sizes": {dim: data.sizes[dim] for dim in schema.FIELD_DIMS},
+        "t": _range(data[schema.TIME].values),
+        "x": _range(data[schema.X].values),
+        "splits": {name: int(count) for name, count in _counts(data).items()},
+        "parameters": {name: _range(data[name].values) for name in schema.by_role(data, schema.PARAMETER)},
+        "laws": {
+            law: data[schema.law_variable(law, "rhs")].attrs["lawbound_rhs_source"]
+            for law in schema.laws(data)
+        },
+        "source": data.attrs["source"],
+        "config sha256": data.attrs["lawbound_config_sha256"],
+    }
+    return found
+
+
+def _range(values: np.ndarray) -> str:
+    return f"[{values.min():.6g}, {values.max():.6g}]"
+
+
+def _counts(data: Any) -> dict[str, int]:
+    if "split" not in data:
+        return {"all": data.sizes[schema.SAMPLE]}
+    flags = str(data["split"].attrs["flag_meanings"]).split()
+    return {name: int((data["split"].values == flags.index(name)).sum()) for name in splits_of(data)}

@@ -1,0 +1,123 @@
+import subprocess
+import sys
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import lawbound as lb
+from lawbound.datasets import schema, store
+from lawbound.datasets.provenance import content_hash
+from lawbound.surrogates.covariance import Diagonal
+from lawbound.surrogates.prediction import Prediction
+
+
+def test_a_generated_dataset_follows_the_schema(stefan):
+    assert schema.faults(stefan) == []
+    assert stefan.u.dims == ("sample", "t", "x") and stefan.u.dtype == np.float32
+    assert schema.laws(stefan) == ["conservation"]
+    assert stefan.law_conservation_rhs.attrs["lawbound_rhs_source"] == "analytic"
+    assert set(schema.by_role(stefan, schema.WALL)) == {"bc_u_x_lo", "bc_u_x_hi"}
+
+
+def strict_cf_verdict(path):
+    program = Path(sys.executable).with_name("compliance-checker")
+    done = subprocess.run(
+        [program, "-t", "cf:1.11", "-c", "strict", path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["diffusion", "pme", "stefan"])
+def test_files_pass_the_strict_cf_checker_without_a_word(name, tmp_path):
+    store.write(lb.generate(name, 12, nx=12, nt=5, times=(0.0, 0.09)), tmp_path / "data.nc")
+    assert "All tests passed!" in strict_cf_verdict(tmp_path / "data.nc")
+
+
+def test_a_prediction_file_passes_the_strict_cf_checker(stefan_test, tmp_path):
+    u = torch.from_numpy(stefan_test.u.values.astype(np.float64))[None]
+    prediction = Prediction(u, Diagonal(torch.ones_like(u)), stefan_test)
+    store.write(prediction.to_dataset(), tmp_path / "pred.nc")
+    assert "All tests passed!" in strict_cf_verdict(tmp_path / "pred.nc")
+
+
+@pytest.mark.parametrize("name", ["frozen-stefan.nc", "frozen-pme-draws.nc"])
+def test_the_shipped_data_pass_the_strict_cf_checker(name):
+    with as_file(files("lawbound") / "data" / name) as path:
+        assert "All tests passed!" in strict_cf_verdict(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        (lambda d: d.drop_attrs(deep=False), "global attributes are missing"),
+        (lambda d: d.drop_vars("u"), "state field `u` is missing"),
+        (lambda d: d.drop_vars("x_weights"), "quadrature weights"),
+        (lambda d: d.rename(t="time"), "dimension `t` is missing"),
+        (lambda d: d.transpose("x", ...), "has dimensions"),
+        (lambda d: d.isel(t=slice(None, None, -1)), "does not increase"),
+        (lambda d: d.assign(U=d.u), "differ only in case"),
+        (lambda d: d.assign(strange=d.u_star.drop_attrs()), "`strange` has lawbound_role=None"),
+        (lambda d: d.assign_attrs(lawbound_schema="9.9"), "declares schema 9.9"),
+    ],
+)
+def test_each_departure_from_the_schema_is_named(stefan, spoil, fault):
+    spoiled = spoil(stefan)
+    assert any(fault in found for found in schema.faults(spoiled))
+    with pytest.raises(ValueError, match=r"lawbound\.from_arrays"):
+        schema.require(spoiled, "It")
+
+
+def test_all_faults_come_in_one_error(stefan):
+    with pytest.raises(ValueError, match=r"(?s)quadrature.*state field"):
+        schema.require(stefan.drop_vars(["u", "x_weights"]), "It")
+
+
+def test_a_user_s_own_arrays_become_a_valid_dataset_and_are_checked():
+    x, t = np.linspace(0, 1, 11), np.array([0.0, 1.0])
+    u = np.stack([np.outer([1.0, 2.0], x), np.outer([2.0, 1.0], x)])
+    data = lb.from_arrays(
+        u, t=t, x=x, mass=[[0.5, 1.0], [1.0, 0.5]], parameters={"a": [1, 2]}, split=["train", "test"]
+    )
+    assert schema.faults(data) == [] and lb.check(data).ok
+    np.testing.assert_allclose(data.law_conservation_residual, 0.0, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"u": np.ones((1, 2, 4))}, r"has shape \(1, 2, 4\)"),
+        ({"u": np.full((1, 2, 3), np.nan)}, r"not finite at \(sample, t, x\) index \(0, 0, 0\)"),
+        ({"mass": [[1.0]]}, "needed are finite values of shape"),
+        ({"mass": [[1.0, 1.0]], "mass_source": "guess"}, "analytic, boundary-data, ledger"),
+        ({"weights": [1.0]}, "`weights`"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        lb.from_arrays(**{"u": np.ones((1, 2, 3)), "t": [0.0, 1.0], "x": [0.0, 0.5, 1.0], **arguments})
+
+
+def test_solving_one_problem_gives_a_checked_dataset_with_the_solver_s_own_ledger_as_law():
+    from lawbound.datasets.families import STEFAN
+    from lawbound.solvers import Cells
+
+    data = lb.solve(STEFAN.build(0.6, Cells(0.0, 1.0, 30), np.linspace(0.0, 0.1, 5)))
+    assert lb.check(data).ok
+    assert data.law_conservation_rhs.attrs["lawbound_rhs_source"] == "ledger"
+
+
+def test_the_content_hash_sees_values_and_names_and_not_compression(stefan, tmp_path):
+    store.write(stefan, tmp_path / "a.nc")
+    stefan.to_netcdf(tmp_path / "b.nc", encoding={name: {"_FillValue": None} for name in stefan.variables})
+    a, b = store.read(tmp_path / "a.nc"), store.read(tmp_path / "b.nc")
+    assert content_hash(a) == content_hash(b) == a.attrs["lawbound_content_sha256"]
+    changed = a.copy(deep=True)
+    changed["u"].values[0, 0, 0] += 1e-3
+    assert content_hash(changed) != content_hash(a)
