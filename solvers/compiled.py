@@ -1,6 +1,7 @@
 """The one place that calls numba, so that flags live here and type checkers still see plain functions."""
 
 from collections.abc import Callable, Mapping
+from threading import Lock
 from typing import Any, TypeVar, cast
 
 import numba
@@ -33,3 +34,13 @@ def chosen_by_type(declared: Callable[..., Any], choices: Mapping[type, Callable
         return choices.get(getattr(coefficient, "instance_class", type(None)))
 
     overload(declared, strict=False)(choose)
+
+
+#: Hold this while calling a `compiled_over_samples` function: of numba's threading layers, the one that is
+#: always there ends the process if two Python threads enter parallel code together.
+parallel_region = Lock()
+
+
+def use_threads(count: int) -> None:
+    """Run loops over samples on this many threads, in this process."""
+    numba.set_num_threads(count)

@@ -5,6 +5,7 @@ Each gives point values, cell averages (the integral over a cell, divided by its
 Formulas: Hansen, Maddix, Alizadeh, Gupta, Mahoney, ICML 2023, arXiv:2302.11002, appendix.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -12,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import erf, erfc
+from scipy.special import erf, erfcx
 
 FloatArray = NDArray[np.float64]
 
@@ -75,6 +76,10 @@ class PorousMediumWave:
 
     m: float
 
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.m) and self.m > 0.0):
+            raise ValueError(f"{self} has no front; it needs a finite m > 0.")
+
     def __call__(self, t: float, x: ArrayLike) -> FloatArray:
         """u(t, x)."""
         return np.asarray((self.m * np.maximum(t - np.asarray(x), 0.0)) ** (1.0 / self.m))
@@ -100,7 +105,8 @@ class StefanSimilarity:
 
     Behind the front u = 1 − c₁ erf(x / 2√(k_max t)). For k_min = 0 it is 0 ahead, u jumps by u_star, and with
     z = α / 2√k_max the Rankine–Hugoniot condition reads u_star erf(z) z e^{z²} = (1 − u_star) / √π.
-    For k_min > 0 it is c₂ erfc(x / 2√(k_min t)) ahead, with u and the flux continuous (on x ≥ 0 unbounded).
+    For k_min > 0 it is u_star erfc(x / 2√(k_min t)) / erfc(α / 2√k_min) ahead, with u and the flux continuous
+    (on x ≥ 0 unbounded).
     """
 
     u_star: float
@@ -118,29 +124,17 @@ class StefanSimilarity:
         return float(root * brentq(self._imbalance, 1e-12, 30.0, xtol=1e-15, rtol=4 * np.finfo(float).eps))
 
     def _imbalance(self, z: float) -> float:
-        """Flux into the front minus what it takes up, scaled by e^{z²}; falls through 0 at the front."""
-        u_star, ratio = self.u_star, self.k_min / self.k_max
-        arriving = (1.0 - u_star) / (np.sqrt(np.pi) * erf(z))
-        if ratio == 0.0:
-            return float(arriving - u_star * z * np.exp(min(z * z, 700.0)))
-        y = z / np.sqrt(ratio)
-        # erfcx-like ratio, written so that e^{z² − y²} / erfc(y) stays finite for large y.
-        leaving = (
-            np.exp(z * z - y * y) / erfc(y) if y < 25.0 else np.exp(min(z * z, 700.0)) * y * np.sqrt(np.pi)
-        )
-        return float(arriving - u_star * np.sqrt(ratio / np.pi) * leaving)
+        """Flux into the front minus what it takes up, with e^{z²} divided out; falls through 0 at the front."""
+        root = np.sqrt(self.k_min / self.k_max)
+        arriving = (1.0 - self.u_star) * np.exp(-z * z) / (np.sqrt(np.pi) * erf(z))
+        # root / (√π erfcx(z / root)) tends to z as k_min goes to 0.
+        leaving = z if root == 0.0 else root / (np.sqrt(np.pi) * erfcx(z / root))
+        return float(arriving - self.u_star * leaving)
 
     @property
     def c1(self) -> float:
         """c₁ = (1 − u_star) / erf(α / 2√k_max)."""
         return float((1.0 - self.u_star) / erf(self.alpha / (2.0 * np.sqrt(self.k_max))))
-
-    @property
-    def c2(self) -> float:
-        """c₂ = u_star / erfc(α / 2√k_min), 0 for k_min = 0."""
-        return (
-            0.0 if self.k_min == 0.0 else float(self.u_star / erfc(self.alpha / (2.0 * np.sqrt(self.k_min))))
-        )
 
     def __call__(self, t: float, x: ArrayLike) -> FloatArray:
         """u(t, x)."""
@@ -148,7 +142,7 @@ class StefanSimilarity:
         if t <= 0.0:
             return np.where(x <= 0.0, 1.0, 0.0)
         behind = 1.0 - self.c1 * erf(x / (2.0 * np.sqrt(self.k_max * t)))
-        ahead = self.c2 * erfc(x / (2.0 * np.sqrt(self.k_min * t))) if self.k_min > 0.0 else 0.0
+        ahead = self._ahead(t, x, erfcx) if self.k_min > 0.0 else 0.0
         return np.where(x <= self.front(t), behind, ahead)
 
     def integral(self, t: float, x: ArrayLike) -> FloatArray:
@@ -162,13 +156,23 @@ class StefanSimilarity:
         behind = np.minimum(x, front) - self.c1 * s * (y * erf(y) + (np.exp(-(y**2)) - 1.0) / np.sqrt(np.pi))
         if self.k_min == 0.0:
             return np.asarray(behind)
+
+        def tail(w: ArrayLike) -> FloatArray:
+            """e^{w²} ∫ erfc from w to ∞."""
+            return np.asarray(1.0 / np.sqrt(np.pi) - w * erfcx(w))
+
         r = 2.0 * np.sqrt(self.k_min * t)
+        return np.asarray(behind + r * (self._ahead(t, front, tail) - self._ahead(t, x, tail)))
 
-        def beyond(position: ArrayLike) -> FloatArray:
-            w = np.asarray(position) / r
-            return np.asarray(r * (w * erfc(w) - np.exp(-(w**2)) / np.sqrt(np.pi)))
+    def _ahead(self, t: float, x: ArrayLike, scaled: Callable[[FloatArray], FloatArray]) -> FloatArray:
+        """u_star e^{−w²} scaled(w) / erfc(y), w = max(x, front) / 2√(k_min t), y the front's w.
 
-        return np.asarray(behind + self.c2 * (beyond(np.maximum(x, front)) - beyond(front)))
+        erfc(y) itself underflows once k_min is below some 10⁻³ k_max; scaled by e^{y²} nothing does.
+        """
+        r = 2.0 * np.sqrt(self.k_min * t)
+        y = self.front(t) / r
+        w = np.maximum(np.asarray(x) / r, y)
+        return np.asarray(self.u_star * np.exp((y - w) * (y + w)) * scaled(w) / erfcx(y))
 
     def front(self, t: float) -> float:
         """x = α√t."""

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lawbound.solvers.coefficient import batch_of
+from lawbound.solvers.compiled import parallel_region
 from lawbound.solvers.finite_volume import march
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import SolverError
+from lawbound.solvers.walls import Dirichlet
 
 #: Largest k·Δt/h² for which every new average is a convex combination of old values: an inner cell gives
 #: away 2 parts of it, a cell at a Dirichlet wall 2 + 1.
@@ -17,6 +19,9 @@ LIMIT = 1.0 / 3.0
 
 # Wall values are sampled for at most this many steps and samples at once, so memory stays flat.
 _BLOCK_VALUES = 4_000_000
+
+# Beyond this many steps between two output times a run is a mistake (or an overflow of k), not a long wait.
+_MOST_STEPS = 10**8
 
 # A wall that starts from rest must be seen moving before the first step is chosen.
 _LEAST_WALL_SAMPLES = 64
@@ -26,17 +31,17 @@ _LEAST_WALL_SAMPLES = 64
 class ExplicitDiffusion:
     """Conservative finite volumes, forward Euler, second order in h, with the step chosen automatically.
 
-    Δt = courant · h² / max k, the maximum being over all values that the discrete maximum principle lets the
-    solution reach before the next output time, which is hit exactly. With courant ≤ 1/3 no average leaves
+    Δt = diffusion_number · h² / max k, the maximum being over all values that the discrete maximum principle lets the
+    solution reach before the next output time, which is hit exactly. With diffusion_number ≤ 1/3 no average leaves
     the range of the initial and wall values. Raises `ValueError` for a larger one.
     """
 
-    courant: float = LIMIT
+    diffusion_number: float = LIMIT
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.courant <= LIMIT:
+        if not 0.0 < self.diffusion_number <= LIMIT:
             raise ValueError(
-                f"courant={self.courant} is outside (0, 1/3]; beyond 1/3 the explicit scheme loses its maximum "
+                f"diffusion_number={self.diffusion_number} is outside (0, 1/3]; beyond 1/3 the explicit scheme loses its maximum "
                 "principle, so lower it (the default is the limit)."
             )
 
@@ -64,13 +69,14 @@ class ExplicitDiffusion:
         state = np.empty((batch, nt, grid.n))
         inflow, traffic = np.zeros((batch, nt, 2)), np.zeros((batch, nt, 2))
         entered, passed, lost = np.zeros((batch, 2)), np.zeros((batch, 2)), np.zeros((batch, 2))
+        carry = np.zeros_like(now)
         taken = np.zeros(batch, dtype=np.int64)
         state[:, 0] = now
         for k in range(1, nt):
             start, stop = float(times[k - 1]), float(times[k])
             steps = self._steps(problems, now, start, stop)
             taken += steps
-            self._cross(problems, coefficient, now, start, stop, steps, entered, passed, lost)
+            self._cross(problems, coefficient, now, start, stop, steps, entered, passed, lost, carry)
             state[:, k], inflow[:, k], traffic[:, k] = now, entered + lost, passed
             self._check(now, problems, stop)
         walls = np.stack(
@@ -88,16 +94,26 @@ class ExplicitDiffusion:
         width = problems[0].grid.width
         counts = np.ones(len(problems), dtype=np.int64)
         for i, problem in enumerate(problems):
-            # A finer sampling of the wall may reveal larger values; repeat until the steps cover what they sample.
+            # A finer sampling of a wall may reveal larger values; repeat until the steps cover what they sample.
             while True:
-                t = np.append(_step_times(start, stop, max(int(counts[i]), _LEAST_WALL_SAMPLES)), stop)
-                walls = np.concatenate([problem.walls.x_lo.values(t), problem.walls.x_hi.values(t)])
-                low, high = min(now[i].min(), walls.min()), max(now[i].max(), walls.max())
-                fastest = float(problem.coefficient.largest(low, high))
-                needed = int(np.ceil((stop - start) * fastest / (self.courant * width**2)))
+                seen = [
+                    _sampled(wall, start, stop, int(counts[i]))
+                    for wall in (problem.walls.x_lo, problem.walls.x_hi)
+                ]
+                low = min(now[i].min(), *(values.min() for values in seen))
+                high = max(now[i].max(), *(values.max() for values in seen))
+                with np.errstate(over="ignore"):
+                    fastest = float(problem.coefficient.largest(low, high))
+                needed = np.ceil((stop - start) * fastest / (self.diffusion_number * width**2))
                 if needed <= counts[i]:
                     break
-                counts[i] = needed
+                if not needed <= _MOST_STEPS:
+                    raise SolverError(
+                        f"Sample {i} ({problem.name}, {problem.coefficient}) needs {needed:.3g} explicit steps from "
+                        f"t={start} to t={stop}, because k(u) reaches {fastest:.3g} for u in [{low:.3g}, {high:.3g}]; "
+                        f"more than {_MOST_STEPS:.0e} are not tried, so use fewer cells, smaller values or closer times."
+                    )
+                counts[i] = int(needed)
         return counts
 
     def _cross(
@@ -111,6 +127,7 @@ class ExplicitDiffusion:
         entered: NDArray[np.float64],
         passed: NDArray[np.float64],
         lost: NDArray[np.float64],
+        carry: NDArray[np.float64],
     ) -> None:
         """Advance all samples from one output time to the next, a block of steps at a time."""
         batch = len(problems)
@@ -120,10 +137,23 @@ class ExplicitDiffusion:
             counts = np.clip(steps - first, 0, block)
             lower, upper = np.zeros((batch, counts.max())), np.zeros((batch, counts.max()))
             for i, problem in enumerate(problems):
-                t = _step_times(start, stop, int(steps[i]))[first : first + counts[i]]
+                t = _step_times(start, stop, int(steps[i]), first, first + int(counts[i]))
                 lower[i, : counts[i]] = problem.walls.x_lo.values(t)
                 upper[i, : counts[i]] = problem.walls.x_hi.values(t)
-            march(coefficient, now, lower, upper, counts, dt, problems[0].grid.width, entered, passed, lost)  # type: ignore[arg-type]
+            with parallel_region:
+                march(
+                    coefficient,  # type: ignore[arg-type]
+                    now,
+                    lower,
+                    upper,
+                    counts,
+                    dt,
+                    problems[0].grid.width,
+                    entered,
+                    passed,
+                    lost,
+                    carry,
+                )
 
     def _check(self, now: NDArray[np.float64], problems: Sequence[Problem], time: float) -> None:
         bad = ~np.isfinite(now).all(axis=1)
@@ -131,10 +161,18 @@ class ExplicitDiffusion:
             i = int(np.argmax(bad))
             raise SolverError(
                 f"Sample {i} ({problems[i].name}, {problems[i].coefficient}) stopped being finite before t={time}; "
-                f"check its initial and wall values, or lower courant={self.courant}."
+                f"check its initial and wall values, or lower diffusion_number={self.diffusion_number}."
             )
 
 
-def _step_times(start: float, stop: float, count: int) -> NDArray[np.float64]:
-    """The times at which `count` equal steps from start to stop begin."""
-    return start + (stop - start) / count * np.arange(count)
+def _sampled(wall: Dirichlet, start: float, stop: float, count: int) -> NDArray[np.float64]:
+    """Values of a wall between two output times: where `count` steps will sample it, and often enough besides."""
+    if not callable(wall.value):
+        return np.array([wall.value], dtype=np.float64)
+    times = [_step_times(start, stop, n, 0, n) for n in (count, _LEAST_WALL_SAMPLES)]
+    return wall.values(np.concatenate([*times, [stop]]))
+
+
+def _step_times(start: float, stop: float, count: int, first: int, last: int) -> NDArray[np.float64]:
+    """The times at which steps `first` up to, not including, `last` of `count` equal ones begin."""
+    return np.asarray(start + (stop - start) / count * np.arange(first, last), dtype=np.float64)

@@ -13,6 +13,7 @@ from lawbound.solvers.walls import Walls
 
 def _frozen(values: ArrayLike) -> NDArray[np.float64]:
     array = np.array(values, dtype=np.float64)
+    array += 0.0  # −0.0 becomes 0.0: problems that are equal must have equal hashes
     array.flags.writeable = False
     return array
 
@@ -79,7 +80,9 @@ class Problem:
         if not isinstance(other, Problem):
             return NotImplemented
         return (
-            (self.name, self.coefficient, self.grid, self.walls)
+            # Coefficients are tuples: without their class, Constant(2) would equal Power(2).
+            type(self.coefficient) is type(other.coefficient)
+            and (self.name, self.coefficient, self.grid, self.walls)
             == (other.name, other.coefficient, other.grid, other.walls)
             and np.array_equal(self.initial, other.initial)
             and np.array_equal(self.times, other.times)

@@ -36,10 +36,23 @@ class Dirichlet:
 
     value: WallValue
 
+    def __post_init__(self) -> None:
+        if not callable(self.value) and not np.isfinite(self.value):
+            raise ValueError(
+                f"{self} has a value that is not finite; give a finite number or a function of time."
+            )
+
     def values(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """The wall value at each time; raises `ValueError` where it is not finite or of the wrong shape."""
-        given = self.value(times) if callable(self.value) else self.value
-        values = np.array(np.broadcast_to(np.asarray(given, dtype=np.float64), np.shape(times)))
+        if not callable(self.value):
+            return np.full(np.shape(times), float(self.value))
+        given = np.asarray(self.value(times), dtype=np.float64)
+        if given.shape not in ((), np.shape(times)):
+            raise ValueError(
+                f"{self} gives values of shape {given.shape} for times of shape {np.shape(times)}; "
+                "return one value for each time."
+            )
+        values = np.array(np.broadcast_to(given, np.shape(times)))
         if not np.isfinite(values).all():
             when = np.asarray(times)[~np.isfinite(values)].flat[0]
             raise ValueError(
