@@ -121,13 +121,13 @@ def _of_law(data: xr.Dataset, name: str, law: str) -> Finding:
     field = schema.state_variables(data)[0]
     residual = np.abs(data[field].values.astype(np.float64) @ schema.weights(data) - rhs)
     source = data[schema.law_variable(law, "rhs")].attrs["lawbound_rhs_source"]
-    worst = np.unravel_index(np.argmax(residual - tolerance), residual.shape)
+    share = residual / np.where(tolerance > 0, tolerance, np.inf)
+    share[(tolerance <= 0) & (residual > 0)] = np.inf
+    worst = np.unravel_index(np.argmax(share), share.shape)
     ok = bool(np.isfinite(rhs).all() and (residual <= tolerance).all())
     return Finding(
         f"{name} law {law}",
         ok,
-        f"residual at most {residual.max():.2g} ({source} right-hand side), allowed {tolerance[worst]:.2g}"
-        + (
-            "" if ok else f"; broken by sample index {worst[0]} at t={data[schema.TIME].values[worst[1]]:.4g}"
-        ),
+        f"residual at most {residual.max():.2g}, closest to its limit {residual[worst]:.2g} of {tolerance[worst]:.2g} "
+        f"allowed (sample index {worst[0]}, t={data[schema.TIME].values[worst[1]]:.4g}); right-hand side {source}",
     )

@@ -319,7 +319,7 @@ def _labelled(
     if bounds is not None:
         position["bounds"] = f"{schema.X}_bounds"
     return xr.Dataset(
-        variables,  # type: ignore[arg-type]
+        variables,
         coords={
             schema.SAMPLE: (
                 schema.SAMPLE,

@@ -84,8 +84,8 @@ def generate_into(
 ) -> Manifest:
     """Solve a design into a folder, shard by shard; what an earlier run finished is kept.
 
-    `executor` is any `concurrent.futures.Executor` (threads, processes, a Dask client's); without one the
-    shards are solved here. `only` picks the shards of this run. Raises `ValueError` if the folder exists and
+    `executor` is any `concurrent.futures.Executor` (threads, a Dask client's, processes started by `spawn`: numba's
+    threads do not survive a fork); without one the shards are solved here. `only` picks the shards of this run. Raises `ValueError` if the folder exists and
     is not this dataset.
     """
     folder = Path(folder)

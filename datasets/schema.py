@@ -109,7 +109,7 @@ def _faults(data: xr.Dataset) -> Iterator[str]:
             yield f"state field `{name}` is missing"
         elif data[name].dims != FIELD_DIMS:
             yield f"`{name}` has dimensions {data[name].dims}, needed are {FIELD_DIMS}"
-    for name in data.data_vars:
+    for name in map(str, data.data_vars):
         variable = data[name]
         if name == f"{X}_bounds":
             continue
@@ -127,7 +127,7 @@ def _faults(data: xr.Dataset) -> Iterator[str]:
         if "lawbound_law" not in data[name].attrs:
             yield f"`{name}` has no lawbound_law"
     folded: dict[str, str] = {}
-    for name in data.variables:
-        clash = folded.setdefault(str(name).lower(), str(name))
+    for name in map(str, data.variables):
+        clash = folded.setdefault(name.lower(), name)
         if clash != name:
             yield f"`{clash}` and `{name}` differ only in case"

@@ -46,9 +46,13 @@ def of_split(data: xr.Dataset, name: str) -> xr.Dataset:
 
 
 def concatenated(parts: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Join datasets along the samples; what does not depend on the sample must agree."""
+    """Join datasets along the samples; what does not depend on the sample must agree.
+
+    A hash of the parts' values is not one of the whole's, so it is left out.
+    """
     if len(parts) == 1:
         return parts[0]
+    parts = [part.drop_attrs(deep=False).assign_attrs(_without_hash(part)) for part in parts]
     return xr.concat(
         parts,
         schema.SAMPLE,
@@ -58,3 +62,7 @@ def concatenated(parts: Sequence[xr.Dataset]) -> xr.Dataset:
         join="exact",
         combine_attrs="override",
     )
+
+
+def _without_hash(data: xr.Dataset) -> dict[str, object]:
+    return {str(name): value for name, value in data.attrs.items() if name != "lawbound_content_sha256"}

@@ -97,7 +97,10 @@ def read(path: str | Path) -> xr.Dataset:
     """Read one netCDF file into memory; raises `ValueError` if it is not a readable dataset of this schema."""
     path = Path(path)
     try:
-        with _NETCDF, xr.open_dataset(path, engine="netcdf4", decode_times=False, mask_and_scale=False) as file:
+        with (
+            _NETCDF,
+            xr.open_dataset(path, engine="netcdf4", decode_times=False, mask_and_scale=False) as file,
+        ):
             data = file.load()
     except FileNotFoundError:
         raise ValueError(
