@@ -5,7 +5,7 @@ from typing import Any
 
 _WHERE = {
     "check": "lawbound.datasets.check",
-    "compare": "lawbound.compare",
+    "compare": "lawbound.comparison",
     "enforce": "lawbound.constraints.enforcement",
     "fit": "lawbound.runs",
     "from_arrays": "lawbound.datasets.gather",

@@ -1,6 +1,7 @@
 """The command line. Exit status 0: done; 1: a finding or a failure; 2: wrong arguments."""
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -360,7 +361,7 @@ def predict(run: Path, data: Path, *, out: Out, split: str = "test", times: int 
     times
         How many of the stored times, evenly spaced, the time of interest among them.
     """
-    from lawbound.compare import chosen_times
+    from lawbound.comparison import chosen_times
     from lawbound.datasets.split import of_split
     from lawbound.datasets.store import open as open_dataset
     from lawbound.datasets.store import write
@@ -405,22 +406,29 @@ def compare(
     seed
         Seed of the joint samples.
     """
-    from lawbound import compare as compared_by
-    from lawbound.compare import imposed
-    from lawbound.report import write_report
+    from lawbound.comparison import compare as compared_by
+    from lawbound.comparison import imposed
+    from lawbound.report import as_json, write_report
     from lawbound.table import print_comparison
 
+    specs = constraint or ["conservation:project", "conservation:condition"]
     with _arguments():
-        constraints = [
-            imposed(spec) for spec in constraint or ("conservation:project", "conservation:condition")
-        ]
+        constraints = [imposed(spec) for spec in specs]
         if times < 1:
             raise ValueError(f"--times {times}; judge at least one time.")
     with progress("judging") as advance:
         result = compared_by(runs, data, constraints, times=times, seed=seed, on_progress=advance)
     if out is not None:
-        command = "lawbound compare " + " ".join(str(run) for run in runs) + f" --data {data}"
-        settings = {"runs": [str(run) for run in runs], "data": str(data), "times": times, "seed": seed}
+        options = ["--data", str(data), "--times", str(times), "--seed", str(seed), "--out", str(out)]
+        options += [word for spec in specs for word in ("--constraint", spec)]
+        command = shlex.join(["lawbound", "compare", *map(str, runs), *options])
+        settings = {
+            "runs": [str(run) for run in runs],
+            "data": str(data),
+            "constraints": specs,
+            "times": times,
+            "seed": seed,
+        }
         with progress("drawing the report"):
             files = write_report(
                 [(result.table, result)],
@@ -430,7 +438,7 @@ def compare(
                 command=command,
             )
     if json:
-        _print_json(result.to_json())
+        _print_json(as_json([(result.table, result)], result.table))
         return
     print_comparison(console, result)
     if out is not None:
@@ -456,7 +464,7 @@ def reproduce(
     out
         Folder for report.html, report.csv and report.json.
     """
-    from lawbound.report import write_report
+    from lawbound.report import as_json, write_report
     from lawbound.reproduce import reproduce as reproduced
     from lawbound.table import print_comparison
 
@@ -472,7 +480,7 @@ def reproduce(
             command=f"lawbound reproduce {table}",
         )
     if json:
-        _print_json(result.to_json())
+        _print_json(as_json([(table, result)], table))
     else:
         print_comparison(console, result)
 

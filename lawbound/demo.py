@@ -8,7 +8,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from lawbound.compare import Comparison, compare
+from lawbound.comparison import Comparison, compare
 from lawbound.datasets.generate import configure, generate_into
 from lawbound.datasets.store import ShardRecord, write_text
 from lawbound.datasets.store import open as open_dataset

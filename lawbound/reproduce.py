@@ -10,7 +10,7 @@ from importlib.resources import as_file, files
 
 import xarray as xr
 
-from lawbound.compare import Comparison, imposed, judge
+from lawbound.comparison import Comparison, imposed, judge
 from lawbound.datasets.plugins import UnknownName
 from lawbound.datasets.store import read
 from lawbound.surrogates.prediction import from_moments

@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from lawbound.compare import Case, Comparison, Row
+from lawbound.comparison import Case, Comparison, Row
 
 SOLVER = "solver"
 ABSENT, BEST, PLUS_MINUS, PUBLISHED = "–", "✓", "±", "published"
@@ -234,34 +234,24 @@ def _strangers(comparison: Comparison) -> list[Metric]:
 def _column(metric: Metric, rows: Sequence[Row | None]) -> Column:
     judged = [row for row in rows if row is not None and row.method != SOLVER]
     power = _power([row.value for row in judged or rows if row is not None])
-    numbers = [row and _written(row.value, row.stderr, power) for row in rows]
-    regrets = [metric.regret(row.value) if row in judged else math.inf for row in rows if row is not None]
-    least = min(regrets, default=math.inf)
+    regrets = {row.method: metric.regret(row.value) for row in judged}
+    least = min(regrets.values(), default=math.inf)
+    # What is written alike is equally good, and so is all round-off in a law.
+    winning = {_written(row.value, row.stderr, power).value for row in judged if regrets[row.method] == least}
+    lawful = metric.key == "ce" and least < _ROUND_OFF
 
-    def best(row: Row, number: Number) -> bool:
-        # What is written alike is equally good, and so is all round-off in a law.
-        regret = metric.regret(row.value)
-        if row.method == SOLVER or len(judged) < 2 or math.isinf(regret):
-            return False
-        return number.value in winners or (metric.key == "ce" and max(least, regret) < _ROUND_OFF)
-
-    winners = {
-        number.value
-        for row, number in zip(rows, numbers, strict=True)
-        if row in judged and row and number and metric.regret(row.value) == least
-    }
-    cells = [
-        Cell(
+    def cell(row: Row) -> Cell:
+        number = _written(row.value, row.stderr, power)
+        regret = regrets.get(row.method, math.inf)
+        best = number.value in winning or (lawful and regret < _ROUND_OFF)
+        return Cell(
             row,
             number,
             None if row.published is None else _as_given(row.published, power),
-            best(row, number),
+            best and len(judged) > 1 and regret < math.inf,
         )
-        if row and number
-        else None
-        for row, number in zip(rows, numbers, strict=True)
-    ]
-    return Column(metric, power, tuple(cells))
+
+    return Column(metric, power, tuple(None if row is None else cell(row) for row in rows))
 
 
 def _power(values: Sequence[float]) -> int:

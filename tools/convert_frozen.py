@@ -63,12 +63,21 @@ def moments(family: Family, root: xr.Dataset) -> xr.Dataset:
         split=["test"] * len(parameters),
         problem=family.name,
         title=f"{family.name}: outputs of the original ProbConserv network",
-    ).assign_attrs(ATTRIBUTES | {"comment": COMMENT, "source": "amazon-science/probconserv, through tools/convert_frozen.py"})
+    ).assign_attrs(
+        ATTRIBUTES
+        | {"comment": COMMENT, "source": "amazon-science/probconserv, through tools/convert_frozen.py"}
+    )
     if family.front_level is not None:
         level = np.array([family.front_level(value) for value in parameters])
-        described = {"long_name": "value of u that marks the front: half the jump", "units": "1", schema.ROLE: schema.FRONT_LEVEL}
+        described = {
+            "long_name": "value of u that marks the front: half the jump",
+            "units": "1",
+            schema.ROLE: schema.FRONT_LEVEL,
+        }
         data["front_level"] = ((schema.SAMPLE,), level, described)
-    return predictions(data, now.blackbox_mean.values[:, None], now.blackbox_std.values[:, None], schema.FIELD_DIMS)
+    return predictions(
+        data, now.blackbox_mean.values[:, None], now.blackbox_std.values[:, None], schema.FIELD_DIMS
+    )
 
 
 def single_draws(family: Family, whole: xr.Dataset, draws: xr.Dataset) -> xr.Dataset:
@@ -76,14 +85,20 @@ def single_draws(family: Family, whole: xr.Dataset, draws: xr.Dataset) -> xr.Dat
     realization = np.arange(draws.sizes["draw"], dtype=np.int32)
     described = {"long_name": "latent draw", "units": "1", "standard_name": "realization"}
     kept = kept.assign_coords({schema.REALIZATION: (schema.REALIZATION, realization, described)})
-    mean, std = (draws[name].transpose("draw", "sample", "x").values[:, :, None] for name in ("draw_mean", "draw_std"))
+    mean, std = (
+        draws[name].transpose("draw", "sample", "x").values[:, :, None] for name in ("draw_mean", "draw_std")
+    )
     return predictions(kept, mean, std, (schema.REALIZATION, *schema.FIELD_DIMS))
 
 
 def predictions(data: xr.Dataset, mean: np.ndarray, std: np.ndarray, dims: tuple[str, ...]) -> xr.Dataset:
     common = {"units": "1", schema.ROLE: schema.PREDICTION, "lawbound_predicts": "u"}
     return data.assign(
-        pred_u_mean=(dims, mean, {**common, "long_name": "predictive mean of u", "ancillary_variables": "pred_u_std"}),
+        pred_u_mean=(
+            dims,
+            mean,
+            {**common, "long_name": "predictive mean of u", "ancillary_variables": "pred_u_std"},
+        ),
         pred_u_std=(dims, std, {**common, "long_name": "predictive standard deviation of u"}),
     )
 
