@@ -25,8 +25,8 @@ class ExactSolution(Protocol):
         """u(t, x)."""
         ...
 
-    def integral(self, t: float, x: ArrayLike) -> FloatArray:
-        """∫u dx from the left end of the domain to x."""
+    def integral(self, t: ArrayLike, x: ArrayLike) -> FloatArray:
+        """∫u dx from the left end of the domain to x; t and x broadcast."""
         ...
 
     def front(self, t: float) -> float | None:
@@ -54,9 +54,9 @@ class DecayingSine:
         """u(t, x)."""
         return np.asarray(np.exp(-self.k * t) * np.sin(x))
 
-    def integral(self, t: float, x: ArrayLike) -> FloatArray:
+    def integral(self, t: ArrayLike, x: ArrayLike) -> FloatArray:
         """e^{−kt} (1 − cos x)."""
-        return np.asarray(np.exp(-self.k * t) * 2.0 * np.sin(np.asarray(x) / 2.0) ** 2)
+        return np.asarray(np.exp(-self.k * np.asarray(t)) * 2.0 * np.sin(np.asarray(x) / 2.0) ** 2)
 
     def front(self, t: float) -> None:
         """There is none."""
@@ -84,11 +84,11 @@ class PorousMediumWave:
         """u(t, x)."""
         return np.asarray((self.m * np.maximum(t - np.asarray(x), 0.0)) ** (1.0 / self.m))
 
-    def integral(self, t: float, x: ArrayLike) -> FloatArray:
+    def integral(self, t: ArrayLike, x: ArrayLike) -> FloatArray:
         """m^{1/m} · m/(m+1) · (t^{1+1/m} − (t − x)₊^{1+1/m})."""
         power = 1.0 + 1.0 / self.m
-        remaining = np.maximum(t - np.asarray(x), 0.0) ** power
-        return np.asarray(self.m**power / (self.m + 1.0) * (t**power - remaining))
+        remaining = np.maximum(np.asarray(t) - np.asarray(x), 0.0) ** power
+        return np.asarray(self.m**power / (self.m + 1.0) * (np.asarray(t) ** power - remaining))
 
     def front(self, t: float) -> float:
         """x = t."""
@@ -145,33 +145,31 @@ class StefanSimilarity:
         ahead = self._ahead(t, x, erfcx) if self.k_min > 0.0 else 0.0
         return np.where(x <= self.front(t), behind, ahead)
 
-    def integral(self, t: float, x: ArrayLike) -> FloatArray:
+    def integral(self, t: ArrayLike, x: ArrayLike) -> FloatArray:
         """By ∫ erf(y) dy = y erf(y) + e^{−y²}/√π, in two pieces."""
-        x = np.asarray(x, dtype=np.float64)
-        if t <= 0.0:
-            return np.zeros_like(x)
-        front = self.front(t)
+        started = np.asarray(t) > 0.0
+        t, x = np.where(started, t, 1.0), np.asarray(x, dtype=np.float64)
+        front = self.alpha * np.sqrt(t)
         s = 2.0 * np.sqrt(self.k_max * t)
         y = np.minimum(x, front) / s
         behind = np.minimum(x, front) - self.c1 * s * (y * erf(y) + (np.exp(-(y**2)) - 1.0) / np.sqrt(np.pi))
         if self.k_min == 0.0:
-            return np.asarray(behind)
+            return np.where(started, behind, 0.0)
 
         def tail(w: ArrayLike) -> FloatArray:
             """e^{w²} ∫ erfc from w to ∞."""
             return np.asarray(1.0 / np.sqrt(np.pi) - w * erfcx(w))
 
         r = 2.0 * np.sqrt(self.k_min * t)
-        return np.asarray(behind + r * (self._ahead(t, front, tail) - self._ahead(t, x, tail)))
+        return np.where(started, behind + r * (self._ahead(t, 0.0, tail) - self._ahead(t, x, tail)), 0.0)
 
-    def _ahead(self, t: float, x: ArrayLike, scaled: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    def _ahead(self, t: ArrayLike, x: ArrayLike, scaled: Callable[[FloatArray], FloatArray]) -> FloatArray:
         """u_star e^{−w²} scaled(w) / erfc(y), w = max(x, front) / 2√(k_min t), y the front's w.
 
         erfc(y) itself underflows once k_min is below some 10⁻³ k_max; scaled by e^{y²} nothing does.
         """
-        r = 2.0 * np.sqrt(self.k_min * t)
-        y = self.front(t) / r
-        w = np.maximum(np.asarray(x) / r, y)
+        y = self.alpha / (2.0 * np.sqrt(self.k_min))
+        w = np.maximum(np.asarray(x) / (2.0 * np.sqrt(self.k_min * np.asarray(t))), y)
         return np.asarray(self.u_star * np.exp((y - w) * (y + w)) * scaled(w) / erfcx(y))
 
     def front(self, t: float) -> float:

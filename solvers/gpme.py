@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lawbound.solvers.coefficient import batch_of
+from lawbound.solvers.coefficient import Coefficient, batch_of
 from lawbound.solvers.compiled import parallel_region
 from lawbound.solvers.finite_volume import march
 from lawbound.solvers.problem import Problem, Trajectory
@@ -16,6 +16,8 @@ from lawbound.solvers.walls import Dirichlet
 #: Largest k·Δt/h² for which every new average is a convex combination of old values: an inner cell gives
 #: away 2 parts of it, a cell at a Dirichlet wall 2 + 1.
 LIMIT = 1.0 / 3.0
+
+_SIDES = ("x_lo", "x_hi")
 
 # Wall values are sampled for at most this many steps and samples at once, so memory stays flat.
 _BLOCK_VALUES = 4_000_000
@@ -74,7 +76,7 @@ class ExplicitDiffusion:
         state[:, 0] = now
         for k in range(1, nt):
             start, stop = float(times[k - 1]), float(times[k])
-            steps = self._steps(problems, now, start, stop)
+            steps = self._steps(problems, coefficient, now, start, stop)
             taken += steps
             self._cross(problems, coefficient, now, start, stop, steps, entered, passed, lost, carry)
             state[:, k], inflow[:, k], traffic[:, k] = now, entered + lost, passed
@@ -88,38 +90,40 @@ class ExplicitDiffusion:
         ]
 
     def _steps(
-        self, problems: Sequence[Problem], now: NDArray[np.float64], start: float, stop: float
+        self,
+        problems: Sequence[Problem],
+        coefficient: Coefficient,
+        now: NDArray[np.float64],
+        start: float,
+        stop: float,
     ) -> NDArray[np.int64]:
         """Number of equal steps between two output times, for each sample."""
         width = problems[0].grid.width
         counts = np.ones(len(problems), dtype=np.int64)
-        for i, problem in enumerate(problems):
-            # A finer sampling of a wall may reveal larger values; repeat until the steps cover what they sample.
-            while True:
-                seen = [
-                    _sampled(wall, start, stop, int(counts[i]))
-                    for wall in (problem.walls.x_lo, problem.walls.x_hi)
-                ]
-                low = min(now[i].min(), *(values.min() for values in seen))
-                high = max(now[i].max(), *(values.max() for values in seen))
-                with np.errstate(over="ignore"):
-                    fastest = float(problem.coefficient.largest(low, high))
-                needed = np.ceil((stop - start) * fastest / (self.diffusion_number * width**2))
-                if needed <= counts[i]:
-                    break
-                if not needed <= _MOST_STEPS:
-                    raise SolverError(
-                        f"Sample {i} ({problem.name}, {problem.coefficient}) needs {needed:.3g} explicit steps from "
-                        f"t={start} to t={stop}, because k(u) reaches {fastest:.3g} for u in [{low:.3g}, {high:.3g}]; "
-                        f"more than {_MOST_STEPS:.0e} are not tried, so use fewer cells, smaller values or closer times."
-                    )
-                counts[i] = int(needed)
-        return counts
+        walls = [_WallValues.of(problems, side) for side in _SIDES]
+        # A finer sampling of a wall may reveal larger values; repeat until the steps cover what they sample.
+        while True:
+            extremes = [wall.extremes(start, stop, counts) for wall in walls]
+            low = np.minimum(now.min(axis=1), np.minimum(*(lowest for lowest, _ in extremes)))
+            high = np.maximum(now.max(axis=1), np.maximum(*(highest for _, highest in extremes)))
+            with np.errstate(over="ignore"):
+                fastest = coefficient.largest(low, high)
+            needed = np.ceil((stop - start) * fastest / (self.diffusion_number * width**2))
+            if not (needed <= _MOST_STEPS).all():
+                i = int(np.argmin(needed <= _MOST_STEPS))
+                raise SolverError(
+                    f"Sample {i} ({problems[i].name}, {problems[i].coefficient}) needs {needed[i]:.3g} explicit steps from "
+                    f"t={start} to t={stop}, because k(u) reaches {fastest[i]:.3g} for u in [{low[i]:.3g}, {high[i]:.3g}]; "
+                    f"more than {_MOST_STEPS:.0e} are not tried, so use fewer cells, smaller values or closer times."
+                )
+            if (needed <= counts).all():
+                return counts
+            counts = np.maximum(counts, needed.astype(np.int64))
 
     def _cross(
         self,
         problems: Sequence[Problem],
-        coefficient: object,
+        coefficient: Coefficient,
         now: NDArray[np.float64],
         start: float,
         stop: float,
@@ -130,30 +134,15 @@ class ExplicitDiffusion:
         carry: NDArray[np.float64],
     ) -> None:
         """Advance all samples from one output time to the next, a block of steps at a time."""
-        batch = len(problems)
         dt = (stop - start) / steps
-        block = max(1, _BLOCK_VALUES // batch)
+        block = max(1, _BLOCK_VALUES // len(problems))
+        walls = [_WallValues.of(problems, side) for side in _SIDES]
         for first in range(0, int(steps.max()), block):
             counts = np.clip(steps - first, 0, block)
-            lower, upper = np.zeros((batch, counts.max())), np.zeros((batch, counts.max()))
-            for i, problem in enumerate(problems):
-                t = _step_times(start, stop, int(steps[i]), first, first + int(counts[i]))
-                lower[i, : counts[i]] = problem.walls.x_lo.values(t)
-                upper[i, : counts[i]] = problem.walls.x_hi.values(t)
+            lower, upper = (wall.at_steps(start, stop, steps, first, counts) for wall in walls)
+            width = problems[0].grid.width
             with parallel_region:
-                march(
-                    coefficient,  # type: ignore[arg-type]
-                    now,
-                    lower,
-                    upper,
-                    counts,
-                    dt,
-                    problems[0].grid.width,
-                    entered,
-                    passed,
-                    lost,
-                    carry,
-                )
+                march(coefficient, now, lower, upper, counts, dt, width, entered, passed, lost, carry)
 
     def _check(self, now: NDArray[np.float64], problems: Sequence[Problem], time: float) -> None:
         bad = ~np.isfinite(now).all(axis=1)
@@ -165,12 +154,43 @@ class ExplicitDiffusion:
             )
 
 
-def _sampled(wall: Dirichlet, start: float, stop: float, count: int) -> NDArray[np.float64]:
-    """Values of a wall between two output times: where `count` steps will sample it, and often enough besides."""
-    if not callable(wall.value):
-        return np.array([wall.value], dtype=np.float64)
-    times = [_step_times(start, stop, n, 0, n) for n in (count, _LEAST_WALL_SAMPLES)]
-    return wall.values(np.concatenate([*times, [stop]]))
+@dataclass(frozen=True)
+class _WallValues:
+    """One wall of a batch: numbers where it is constant, and the samples whose wall is a function of time."""
+
+    constant: NDArray[np.float64]  # (sample,), NaN where it is a function
+    functions: tuple[tuple[int, Dirichlet], ...]
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem], side: str) -> "_WallValues":
+        walls: list[Dirichlet] = [getattr(problem.walls, side) for problem in problems]
+        moving = tuple((i, wall) for i, wall in enumerate(walls) if callable(wall.value))
+        constant = np.array(
+            [np.nan if callable(wall.value) else wall.value for wall in walls], dtype=np.float64
+        )
+        return cls(constant, moving)
+
+    def extremes(
+        self, start: float, stop: float, counts: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Least and largest value between two output times: where the steps sample it, and often enough besides."""
+        low, high = self.constant.copy(), self.constant.copy()
+        for i, wall in self.functions:
+            times = [_step_times(start, stop, n, 0, n) for n in (int(counts[i]), _LEAST_WALL_SAMPLES)]
+            values = wall.values(np.concatenate([*times, [stop]]))
+            low[i], high[i] = values.min(), values.max()
+        return low, high
+
+    def at_steps(
+        self, start: float, stop: float, steps: NDArray[np.int64], first: int, counts: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Values at the beginning of each of a block of steps, (sample, step)."""
+        values = np.repeat(self.constant[:, None], int(counts.max()), axis=1)
+        for i, wall in self.functions:
+            values[i, : counts[i]] = wall.values(
+                _step_times(start, stop, int(steps[i]), first, first + int(counts[i]))
+            )
+        return values
 
 
 def _step_times(start: float, stop: float, count: int, first: int, last: int) -> NDArray[np.float64]:
