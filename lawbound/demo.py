@@ -2,10 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 import xarray as xr
 
 from lawbound.comparison import Comparison, compare
@@ -25,7 +27,18 @@ SAMPLES, NX, NT = 160, 200, 51
 #: Small enough for two cores and half a minute; chosen on the validation split (docs/results.md).
 LEARNERS: tuple[Learner, ...] = (
     GaussianProcess(smoothness=2.5, functions=16, iterations=25),
-    AttentiveNeuralProcess(),
+    AttentiveNeuralProcess(
+        width=32,
+        heads=2,
+        dropout=0.0,
+        normalise=True,
+        epochs=12,
+        batch=8,
+        learning_rate=2e-3,
+        clip_norm=100.0,
+        validate_every=1,
+        draws=50,
+    ),
 )
 
 
@@ -80,6 +93,17 @@ def demo(folder: str | Path, *, seed: int = 0, step: Callable[[str], Callable[[i
         command=f"lawbound demo --seed {seed}",
     )
     return Demo(parts, tuple(files))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """These models are too small to share out; and on a busy machine a second thread costs more than it gives."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _train(

@@ -198,9 +198,9 @@ def test_a_last_validation_out_of_turn_is_forgotten_when_training_goes_on(tmp_pa
 def test_resuming_a_finished_training_gives_it_back(tmp_path, epochs):
     finished = trained(epochs, tmp_path)
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert torch.equal(
-        weights(trained(epochs, tmp_path, net=network(seed=3), resume=True)), weights(finished)
-    )
+    again = trained(epochs, tmp_path, net=network(seed=3), resume=True)
+    assert torch.equal(weights(again), weights(finished))
+    assert not again.training
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
 
 
