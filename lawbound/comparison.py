@@ -27,7 +27,7 @@ Predict = Callable[[xr.Dataset, NDArray[np.int64]], Prediction]
 
 #: Nominal probabilities at which coverage is taken; 0.95 among them.
 NOMINAL = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
-FRONT_SAMPLES = 200
+FRONT_SAMPLES = 100
 _CHUNK = 4  # samples judged at once: bounds memory
 _FEW_VALUES = 4  # a parameter with at most so many values makes each of them a case
 

@@ -1,4 +1,4 @@
-"""From nothing to the report, in under a minute: data, two surrogates, constraints, and a real network."""
+"""From nothing to the report, in well under a minute: data, two surrogates, constraints, and a real network."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ from lawbound.surrogates.neural_process import AttentiveNeuralProcess
 from lawbound.surrogates.surrogate import Learner, Surrogate
 
 _MARK = "demo.json"
-SAMPLES, NX, NT = 160, 200, 51
+SAMPLES, NX, NT = 128, 200, 51
 
 #: Small enough for two cores and half a minute; chosen on the validation split (docs/results.md).
 LEARNERS: tuple[Learner, ...] = (

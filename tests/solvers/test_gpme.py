@@ -284,7 +284,7 @@ def test_the_first_step_lets_in_the_integral_of_the_conductivity(coefficient):
         (Step(0.5, 1.0, 0.1), lambda phi: np.where(phi < 0.05, phi / 0.1, 0.5 + phi - 0.05), 0.5, 0.0),
         (Step(0.5, 1.0, 0.0), lambda phi: 0.5 + phi, 0.5, 0.1),
     ],
-    ids=str,
+    ids=["constant", "m=1", "m=3", "step", "step-degenerate"],
 )
 def test_a_state_whose_flux_is_uniform_stays(coefficient, u_of_potential, lower, upper):
     # The flux is −Φ(u)_x, so any state whose Φ is a straight line is at rest, kinks and all.
