@@ -25,6 +25,7 @@ lint: $(VENV)/.dev
 
 # Type checkers do not see setuptools' mapping of folders to packages; a tree of links shows it to them.
 types: $(VENV)/.dev
+	rm -rf build/types
 	mkdir -p build/types/lawbound
 	ln -sfn $(addprefix ../../../,$(LAYERS)) build/types/lawbound
 	ln -sfn $(addprefix ../../../,$(wildcard lawbound/*.py lawbound/py.typed)) build/types/lawbound

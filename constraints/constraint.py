@@ -50,6 +50,11 @@ class Constraint(Protocol):
         ...
 
     @property
+    def field(self) -> str:
+        """The field that it constrains."""
+        ...
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """The variables of the dataset that it reads: all that it tells a surrogate."""
         ...
@@ -64,7 +69,9 @@ class Constraint(Protocol):
 
 
 class LinearConstraint(ABC):
-    """A constraint given by its rows; the residual and stacking with `&` follow."""
+    """A constraint given by its rows on `field`; the residual and stacking with `&` follow."""
+
+    field: str = "u"
 
     @property
     @abstractmethod
@@ -95,6 +102,14 @@ class Stack(LinearConstraint):
     """Several linear constraints at once: their rows, one below the other. It never chains enforcements."""
 
     parts: tuple[LinearConstraint, ...]
+
+    def __post_init__(self) -> None:
+        fields = {part.field for part in self.parts}
+        if len(fields) != 1:
+            raise ValueError(
+                f"Constraints on the fields {sorted(fields)} cannot be stacked; stack those of one field."
+            )
+        object.__setattr__(self, "field", fields.pop())
 
     @property
     def name(self) -> str:

@@ -134,6 +134,11 @@ def enforce(prediction: Prediction, constraint: Constraint, how: str | Enforceme
     Raises `ValueError` if the inputs lack what the constraint needs, or if it cannot be met.
     """
     chosen = enforcement(how)
+    if constraint.field != prediction.field:
+        raise ValueError(
+            f"`{constraint.name}` constrains `{constraint.field}`, the prediction is of `{prediction.field}`; "
+            "give the constraint of that field."
+        )
     rows = constraint.rows(prediction.inputs)
     if rows is None:
         raise ValueError(

@@ -106,7 +106,8 @@ def _of_ledger(data: xr.Dataset, name: str, inflow: str) -> Finding:
     values = data[field].values.astype(np.float64)
     w = schema.weights(data)
     total, size = values @ w, np.abs(values) @ w
-    gap = np.abs(total - total[:, :1] - data[inflow].values)
+    entered = data[inflow].values
+    gap = np.abs(total - total[:, :1] - (entered - entered[:, :1]))
     # Stored averages are rounded; the float64 ledger itself closes to 1e-13 (tests/solvers).
     allowed = 1e-12 * (size + 1.0) + np.finfo(data[field].dtype).eps * (size + size[:, :1])
     return Finding(

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from lawbound.datasets import schema
 from lawbound.datasets.family import Family
-from lawbound.datasets.provenance import provenance
+from lawbound.datasets.provenance import provenance, values_hash
+from lawbound.datasets.split import split_variable
 from lawbound.solvers import ExplicitDiffusion, Problem, Trajectory
 
 FloatArray = NDArray[np.float64]
@@ -36,7 +37,12 @@ def solve(problem: Problem) -> xr.Dataset:
         [trajectory],
         law=_ledger_law([trajectory]),
         attributes={"title": f"solution of one {problem.name} problem", "lawbound_problem": problem.name},
-        config={"problem": repr(problem)},
+        config={
+            "problem": problem.name,
+            "coefficient": repr(problem.coefficient),
+            "grid": repr(problem.grid),
+            "values_sha256": values_hash(problem.initial, problem.times, trajectory.walls),
+        },
         dtype=np.float64,
     )
 
@@ -52,9 +58,7 @@ def gather(
     config: Mapping[str, object],
     dtype: DTypeLike = np.float32,
 ) -> xr.Dataset:
-    """Label the trajectories of a family's problems; b(t) is the closed form's mass, where the family has one."""
-    names = list(family.splits)
-    used = [*names, *sorted(set(splits) - set(names))]
+    """Label the trajectories of a family's problems; b(t) is the closed form's mass."""
     data = _assemble(
         trajectories,
         law=_analytic_law(trajectories, parameters, family),
@@ -83,17 +87,8 @@ def gather(
                 "units": "1",
             },
         ),
-        "split": (
-            (schema.SAMPLE,),
-            np.asarray([used.index(split) for split in splits], dtype=np.int8),
-            {
-                "long_name": "split that the sample belongs to",
-                "flag_values": np.arange(len(used), dtype=np.int8),
-                "flag_meanings": " ".join(used),
-                schema.ROLE: schema.SPLIT,
-            },
-        ),
     }
+    data["split"] = split_variable(splits, list(family.splits))
     if family.front_level is not None:
         extra["front_level"] = (
             (schema.SAMPLE,),
@@ -172,7 +167,11 @@ def from_arrays(
             "references": "none given",
             "comment": "none given",
         },
-        config={"problem": problem, "made_by": "lawbound.from_arrays"},
+        config={
+            "problem": problem,
+            "made_by": "lawbound.from_arrays",
+            "values_sha256": values_hash(field, times, points),
+        },
         dtype=np.asarray(u).dtype if np.asarray(u).dtype == np.float32 else np.float64,
         source="a user's own solver, through lawbound.from_arrays",
     )
@@ -180,19 +179,7 @@ def from_arrays(
         attributes = {"long_name": f"parameter {name}", "units": "1", schema.ROLE: schema.PARAMETER}
         data[name] = ((schema.SAMPLE,), _shaped(name, values, (n,)), attributes)
     if split is not None:
-        used = [name for name in ("train", "valid", "test") if name in split]
-        used += sorted(set(split) - set(used))
-        codes = np.asarray([used.index(name) for name in split], dtype=np.int8)
-        data["split"] = (
-            (schema.SAMPLE,),
-            codes,
-            {
-                "long_name": "split that the sample belongs to",
-                "flag_values": np.arange(len(used), dtype=np.int8),
-                "flag_meanings": " ".join(used),
-                schema.ROLE: schema.SPLIT,
-            },
-        )
+        data["split"] = split_variable(split, [name for name in ("train", "valid", "test") if name in split])
     schema.require(data, "The dataset made from your arrays")
     return data
 

@@ -23,6 +23,7 @@ from lawbound.datasets.store import (
     ShardRecord,
     damage,
     file_hash,
+    locked,
     read_manifest,
     write,
     write_manifest,
@@ -89,17 +90,31 @@ def generate_into(
     is not this dataset.
     """
     folder = Path(folder)
+    made = not folder.exists()
     manifest = _claim(folder, config)
     kept = {i: record for i, record in manifest.shards.items() if damage(folder, record) is None}
     manifest = manifest.model_copy(update={"shards": kept})
     missing = [shard for shard in range(config.shards) if shard not in kept and only(shard)]
-    for shard, record in _finished(folder, family, config, missing, executor):
-        # Another run of the same design may have added shards meanwhile: merge, do not overwrite.
-        on_disk = read_manifest(folder).shards
-        kept = {**{i: r for i, r in on_disk.items() if i in kept or i not in missing}, **kept, shard: record}
-        manifest = manifest.model_copy(update={"shards": kept})
-        write_manifest(folder, manifest)
-        on_shard(record)
+    try:
+        for shard, record in _finished(folder, family, config, missing, executor):
+            with locked(folder):
+                # Another run of the same design may have added shards meanwhile: merge, do not overwrite.
+                on_disk = read_manifest(folder).shards
+                kept = {
+                    **{i: r for i, r in on_disk.items() if i in kept or i not in missing},
+                    **kept,
+                    shard: record,
+                }
+                manifest = manifest.model_copy(update={"shards": kept})
+                write_manifest(folder, manifest)
+            on_shard(record)
+    except BaseException:
+        if made and not kept:
+            # A design that cannot be solved must not stand in the way of its correction.
+            (folder / MANIFEST).unlink(missing_ok=True)
+            if not any(folder.iterdir()):
+                folder.rmdir()
+        raise
     return manifest
 
 
@@ -150,7 +165,7 @@ def configure(
         parameters={name: (float(low), float(high)) for name, (low, high) in (parameters or {}).items()},
         shard_size=shard_size,
     )
-    _check_law(family, config)
+    _check_design(family, config)
     return family, config
 
 
@@ -178,11 +193,15 @@ def _draw(family: Family, config: Config, split: str, index: int) -> tuple[int, 
     return family.draw(config.seed, split, index, Uniform(*override) if override else None)
 
 
-def _check_law(family: Family, config: Config) -> None:
-    """The closed form of the mass is false once the front has left; refuse such a design before solving it."""
-    right = family.domain[1]
+def _check_design(family: Family, config: Config) -> None:
+    """Refuse, before solving anything, parameters that make no problem, and ends after a front has left.
+
+    The closed form of the mass is false from then on.
+    """
+    right, few = family.domain[1], Cells(*family.domain, 4)
     for split, index in design(config.samples, config.split):
         _, value = _draw(family, config, split, index)
+        family.build(value, few, np.array(config.times))
         leaves = family.exact(value).front_time(right)
         if config.times[1] > leaves * (1 + 1e-12):
             raise ValueError(
@@ -204,7 +223,13 @@ def _claim(folder: Path, config: Config) -> Manifest:
     )
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; give a folder that is new or empty (-o).")
-    if folder.is_dir() and any(folder.iterdir()):
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        return _claimed(folder, fresh)
+
+
+def _claimed(folder: Path, fresh: Manifest) -> Manifest:
+    if any(not path.name.startswith(".") for path in folder.iterdir()):
         if not (folder / MANIFEST).exists():
             raise ValueError(
                 f"{folder} holds files and no {MANIFEST}, so it is not a dataset of ours; give a new folder (-o)."
@@ -217,7 +242,6 @@ def _claim(folder: Path, config: Config) -> Manifest:
                 f"{', '.join(f'{key}={fresh.config[key]}' for key in differing)} asked for. Give a new folder (-o)."
             )
         return found
-    folder.mkdir(parents=True, exist_ok=True)
     write_manifest(folder, fresh)
     return fresh
 

@@ -14,22 +14,24 @@ def _declared(group: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=f"lawbound.{group}")}
 
 
-def names(group: str) -> list[str]:
-    """Names declared in a group: `problems`, `surrogates`, `constraints` or `scores`."""
-    return sorted(_declared(group))
-
-
 def find(group: str, name: str) -> Any:
-    """The object declared under a name; raises `UnknownName`, with suggestions, if there is none."""
+    """The object declared under a name in `problems`, `surrogates` or `constraints`.
+
+    Raises `UnknownName`, with suggestions, if there is none, and `ValueError` if it does not load.
+    """
     declared = _declared(group)
     if name not in declared:
-        close = get_close_matches(name, declared, n=2)
-        hint = f" Did you mean {' or '.join(close)}?" if close else ""
         raise UnknownName(
-            f"`{name}` is not among the {group}: {', '.join(sorted(declared)) or 'none are installed'}.{hint} "
-            f"`lawbound list {group}` describes them."
+            f"`{name}` is not among the {group}: {', '.join(sorted(declared)) or 'none are installed'}."
+            f"{suggestion(name, declared)} `lawbound list {group}` describes them."
         )
-    return declared[name].load()
+    return _loaded(declared[name])
+
+
+def suggestion(name: str, known: Any) -> str:
+    """A sentence that offers the known names closest to one, empty if none is close."""
+    close = get_close_matches(name, list(known), n=2)
+    return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
 def load_all(group: str) -> dict[str, Any]:
@@ -37,9 +39,16 @@ def load_all(group: str) -> dict[str, Any]:
     loaded = {}
     for name, point in sorted(_declared(group).items()):
         try:
-            loaded[name] = point.load()
-        except Exception as error:  # a stranger's code may raise anything
-            warnings.warn(
-                f"plug-in `{name}` ({point.value}) does not load and is skipped: {error}", stacklevel=2
-            )
+            loaded[name] = _loaded(point)
+        except ValueError as error:
+            warnings.warn(f"{error} It is skipped.", stacklevel=2)
     return loaded
+
+
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as error:  # a stranger's code may raise anything
+        raise ValueError(
+            f"The plug-in `{point.name}` ({point.value}) does not load: {error}. Repair or uninstall its package."
+        ) from error

@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from lawbound.datasets import schema
 
@@ -38,6 +39,16 @@ def provenance(config: Mapping[str, object]) -> dict[str, str]:
         "lawbound_config": text,
         "lawbound_config_sha256": sha256(text),
     }
+
+
+def values_hash(*arrays: ArrayLike) -> str:
+    """SHA-256 over the values and shapes of arrays, for configurations that hold arrays."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        values = np.ascontiguousarray(array)
+        digest.update(f"{values.dtype.str}:{values.shape}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
 
 
 def content_hash(data: xr.Dataset) -> str:

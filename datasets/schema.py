@@ -1,6 +1,7 @@
 """The one place that knows how a dataset spells its dimensions, roles and attributes (schema 1.0, CF-1.11).
 
-Tools select variables by the attribute `lawbound_role`, never by name. What the schema does not capture:
+Fields, parameters, walls and laws are found by the attribute `lawbound_role`; coordinates, weights and the split have
+fixed names. What the schema does not capture:
 grids that move or differ between samples, and laws that couple several times in one right-hand side.
 """
 
@@ -12,20 +13,26 @@ import xarray as xr
 SCHEMA = "1.0"
 CONVENTIONS = "CF-1.11"
 
-SAMPLE, TIME, X, BOUNDS, REALIZATION, CONTEXT = "sample", "t", "x", "bnds", "realization", "context"
+SAMPLE, TIME, X, BOUNDS, REALIZATION = "sample", "t", "x", "bnds", "realization"
 FIELD_DIMS = (SAMPLE, TIME, X)
 
 ROLE = "lawbound_role"
 STATE, PARAMETER, WEIGHTS, WALL = "state", "parameter", "weights", "boundary_value"
 LAW_RHS, LAW_RESIDUAL, LAW_TOLERANCE = "law_rhs", "law_residual", "law_tolerance"
 INFLOW, SEED, SPLIT, FRONT_LEVEL, PREDICTION = "inflow", "seed", "split", "front_level", "prediction"
-CONTEXT_ROLE = "context"
 ROLES = frozenset(
     {
         STATE, PARAMETER, WEIGHTS, WALL, LAW_RHS, LAW_RESIDUAL, LAW_TOLERANCE, INFLOW, SEED, SPLIT, FRONT_LEVEL,
-        PREDICTION, CONTEXT_ROLE,
+        PREDICTION,
     }
 )  # fmt: skip
+
+# What the variables of a role depend on, where that is fixed.
+_DIMENSIONS = {
+    WEIGHTS: (X,), PARAMETER: (SAMPLE,), SEED: (SAMPLE,), SPLIT: (SAMPLE,), FRONT_LEVEL: (SAMPLE,),
+    WALL: (SAMPLE, TIME), INFLOW: (SAMPLE, TIME),
+    LAW_RHS: (SAMPLE, TIME), LAW_RESIDUAL: (SAMPLE, TIME), LAW_TOLERANCE: (SAMPLE, TIME),
+}  # fmt: skip
 
 RHS_SOURCES = ("analytic", "boundary-data", "ledger")
 REQUIRED_ATTRIBUTES = (
@@ -87,6 +94,18 @@ def require(data: xr.Dataset, what: str) -> None:
         )
 
 
+def require_finite(data: xr.Dataset) -> None:
+    """Raise `ValueError`, naming sample and time, if a state field has a value that is not finite."""
+    for name in state_variables(data):
+        finite = np.isfinite(data[name].values)
+        if not finite.all():
+            sample, time = (int(i) for i in np.argwhere(~finite)[0][:2])
+            raise ValueError(
+                f"`{name}` is not finite for sample {int(data[SAMPLE].values[sample])} at "
+                f"t={float(data[TIME].values[time]):.4g}; look at the data with `lawbound check`, and leave such samples out."
+            )
+
+
 def _faults(data: xr.Dataset) -> Iterator[str]:
     missing = [name for name in REQUIRED_ATTRIBUTES if not isinstance(data.attrs.get(name), str)]
     if missing:
@@ -98,6 +117,8 @@ def _faults(data: xr.Dataset) -> Iterator[str]:
             yield f"dimension `{dim}` is missing"
         elif dim not in data.coords:
             yield f"coordinate `{dim}` is missing"
+        elif data[dim].dtype.kind not in "iuf" or not np.isfinite(data[dim].values).all():
+            yield f"coordinate `{dim}` is not made of finite numbers"
         elif data.sizes[dim] > 1 and (np.diff(data[dim].values) <= 0).any():
             yield f"coordinate `{dim}` does not increase"
     if f"{X}_weights" not in data:
@@ -116,6 +137,11 @@ def _faults(data: xr.Dataset) -> Iterator[str]:
         role = variable.attrs.get(ROLE)
         if role not in ROLES:
             yield f"`{name}` has {ROLE}={role!r}, needed is one of {', '.join(sorted(ROLES))}"
+        wanted = _DIMENSIONS.get(str(role))
+        if wanted is not None and variable.dims != wanted:
+            yield f"`{name}` has dimensions {variable.dims}, its role `{role}` needs {wanted}"
+        if variable.dtype.kind not in "iuf":
+            yield f"`{name}` has type {variable.dtype}; the schema stores numbers"
         if "long_name" not in variable.attrs:
             yield f"`{name}` has no long_name"
         if "_FillValue" in variable.attrs or variable.encoding.get("_FillValue") is not None:
@@ -124,8 +150,16 @@ def _faults(data: xr.Dataset) -> Iterator[str]:
         source = data[name].attrs.get("lawbound_rhs_source")
         if source not in RHS_SOURCES:
             yield f"`{name}` has lawbound_rhs_source={source!r}, needed is one of {', '.join(RHS_SOURCES)}"
-        if "lawbound_law" not in data[name].attrs:
+        law = data[name].attrs.get("lawbound_law")
+        if law is None:
             yield f"`{name}` has no lawbound_law"
+        for what in ("residual", "tolerance"):
+            if law is not None and law_variable(law, what) not in data:
+                yield f"`{law_variable(law, what)}` is missing beside `{name}`"
+    if "split" in data and len(str(data["split"].attrs.get("flag_meanings", "")).split()) <= int(
+        data["split"].max()
+    ):
+        yield "`split` has codes without a name in flag_meanings"
     folded: dict[str, str] = {}
     for name in map(str, data.variables):
         clash = folded.setdefault(name.lower(), name)

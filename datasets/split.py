@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from lawbound.datasets import schema
 
@@ -32,17 +33,22 @@ def splits_of(data: xr.Dataset) -> list[str]:
     return [names[code] for code in np.unique(data["split"].values)]
 
 
-def of_split(data: xr.Dataset, name: str) -> xr.Dataset:
-    """The samples of one split; raises `ValueError` if there are none."""
+def members_of(data: xr.Dataset, name: str) -> NDArray[np.int64]:
+    """Positions of the samples of one split; raises `ValueError` if there are none."""
     present = splits_of(data)
-    if name == "all" and present == ["all"]:
-        return data
     if name not in present:
         raise ValueError(
             f"The dataset has no samples of split `{name}`, only of {', '.join(present)}; generate that split."
         )
+    if present == ["all"]:
+        return np.arange(data.sizes[schema.SAMPLE])
     names = str(data["split"].attrs["flag_meanings"]).split()
-    return data.isel({schema.SAMPLE: np.flatnonzero(data["split"].values == names.index(name))})
+    return np.flatnonzero(data["split"].values == names.index(name))
+
+
+def of_split(data: xr.Dataset, name: str) -> xr.Dataset:
+    """The samples of one split; raises `ValueError` if there are none."""
+    return data.isel({schema.SAMPLE: members_of(data, name)})
 
 
 def concatenated(parts: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -66,3 +72,18 @@ def concatenated(parts: Sequence[xr.Dataset]) -> xr.Dataset:
 
 def _without_hash(data: xr.Dataset) -> dict[str, object]:
     return {str(name): value for name, value in data.attrs.items() if name != "lawbound_content_sha256"}
+
+
+def split_variable(splits: Sequence[str], names: Sequence[str]) -> xr.Variable:
+    """The variable `split` for one split name a sample; `names` in flag order, others behind."""
+    used = [*names, *sorted(set(splits) - set(names))]
+    return xr.Variable(
+        (schema.SAMPLE,),
+        np.asarray([used.index(split) for split in splits], dtype=np.int8),
+        {
+            "long_name": "split that the sample belongs to",
+            "flag_values": np.arange(len(used), dtype=np.int8),
+            "flag_meanings": " ".join(used),
+            schema.ROLE: schema.SPLIT,
+        },
+    )

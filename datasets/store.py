@@ -2,9 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from threading import Lock, get_ident
 
 import xarray as xr
@@ -13,6 +13,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from lawbound.datasets import schema
 from lawbound.datasets.provenance import content_hash
 from lawbound.datasets.split import concatenated
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 MANIFEST = "manifest.json"
 
@@ -52,14 +57,24 @@ class Manifest(BaseModel):
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file under a temporary name, then rename it."""
-    with NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
-    ) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+    temporary = _temporary(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.tmp")
+
+
+def first_problem(error: Exception) -> str:
+    """What a validation complains of first, in one line."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    problem = error.errors()[0]
+    return f"{'.'.join(map(str, problem['loc'])) or 'text'}: {problem['msg']}"
 
 
 def write(data: xr.Dataset, path: str | Path, *, attributes: Mapping[str, str] | None = None) -> None:
@@ -69,7 +84,7 @@ def write(data: xr.Dataset, path: str | Path, *, attributes: Mapping[str, str] |
     stored = data.assign_attrs(
         {**data.attrs, **(attributes or {}), "lawbound_content_sha256": content_hash(data)}
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.tmp")
+    temporary = _temporary(path)
     try:
         with _NETCDF:
             stored.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=_encoding(stored))
@@ -156,13 +171,27 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
     except (ValidationError, UnicodeDecodeError) as error:
         raise ValueError(
-            f"{folder / MANIFEST} is damaged or of another version ({error}); generate into a new folder."
+            f"{folder / MANIFEST} is damaged or of another version ({first_problem(error)}); generate into a new folder."
         ) from None
     if manifest.lawbound_schema != schema.SCHEMA:
         raise ValueError(
             f"{folder} follows schema {manifest.lawbound_schema}, this version {schema.SCHEMA}; generate it again."
         )
     return manifest
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder against other processes that write its manifest; where the system has no such lock, go on."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

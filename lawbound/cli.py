@@ -59,7 +59,9 @@ def run(arguments: list[str]) -> int:
         _complain(str(error))
         return 1
     except KeyboardInterrupt:
-        _complain("Interrupted. What was finished is kept; the same command goes on from there.")
+        _complain(
+            "Interrupted. Finished shards are kept: the same `generate` goes on. So is the last state of training: add --resume."
+        )
         return 130
 
 
@@ -330,6 +332,8 @@ def train(
         if epochs is not None:
             options["epochs"] = epochs
         learner = learner_of(surrogate, options)
+        if seed < 0:
+            raise ValueError(f"--seed {seed}; give an integer ≥ 0.")
     dataset = open_dataset(data)
     with progress(f"training {surrogate}") as advance:
         fit(
@@ -362,6 +366,7 @@ def predict(run: Path, data: Path, *, out: Out, split: str = "test", times: int 
         How many of the stored times, evenly spaced, the time of interest among them.
     """
     from lawbound.comparison import chosen_times
+    from lawbound.datasets.schema import require_finite
     from lawbound.datasets.split import of_split
     from lawbound.datasets.store import open as open_dataset
     from lawbound.datasets.store import write
@@ -369,9 +374,11 @@ def predict(run: Path, data: Path, *, out: Out, split: str = "test", times: int 
 
     if out.exists():
         raise WrongArguments(f"{out} exists; give a new file (-o).")
-    part = of_split(open_dataset(data), split)
+    whole = open_dataset(data)
     with _arguments():
+        part = of_split(whole, split)
         chosen = chosen_times(part, times)
+    require_finite(part)
     with progress("predicting"):
         prediction = load(run).predict(part, times=chosen)
     write(prediction.to_dataset(), out)
@@ -408,7 +415,7 @@ def compare(
     """
     from lawbound.comparison import compare as compared_by
     from lawbound.comparison import imposed
-    from lawbound.report import as_json, write_report
+    from lawbound.report import as_json, check_path, write_report
     from lawbound.table import print_comparison
 
     specs = constraint or ["conservation:project", "conservation:condition"]
@@ -416,6 +423,8 @@ def compare(
         constraints = [imposed(spec) for spec in specs]
         if times < 1:
             raise ValueError(f"--times {times}; judge at least one time.")
+        if out is not None:
+            check_path(out)
     with progress("judging") as advance:
         result = compared_by(runs, data, constraints, times=times, seed=seed, on_progress=advance)
     if out is not None:
@@ -464,14 +473,16 @@ def reproduce(
     out
         Folder for report.html, report.csv and report.json.
     """
-    from lawbound.report import as_json, write_report
+    from lawbound.report import as_json, check_path, write_report
     from lawbound.reproduce import reproduce as reproduced
     from lawbound.table import print_comparison
 
+    with _arguments():
+        if out is not None:
+            check_path(out / "report.html")
     with progress(table) as advance:
         result = reproduced(table, on_progress=advance)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         write_report(
             [(table, result)],
             out / "report.html",
@@ -501,6 +512,8 @@ def demo(*, out: Out = Path("lawbound-demo"), seed: int = 0) -> None:
     from lawbound.demo import demo as run_demo
     from lawbound.table import print_comparison
 
+    if seed < 0:
+        raise WrongArguments(f"--seed {seed}; give an integer ≥ 0.")
     with ExitStack() as bars:
 
         def step(title: str) -> Any:

@@ -14,10 +14,10 @@ from lawbound.constraints.constraint import Constraint
 from lawbound.constraints.enforcement import Enforcement, enforce, enforcement
 from lawbound.datasets import schema
 from lawbound.datasets.plugins import find
-from lawbound.datasets.split import of_split, splits_of
+from lawbound.datasets.split import members_of, of_split, splits_of
 from lawbound.datasets.store import open as open_dataset
 from lawbound.front import front_position
-from lawbound.reference import closed_form, solver_scores
+from lawbound.reference import family_of, solver_scores
 from lawbound.surrogates.checkpoint import load, read_config
 from lawbound.surrogates.prediction import Prediction
 from lawbound.surrogates.surrogate import Surrogate
@@ -139,6 +139,7 @@ def compare(
     if not surrogates:
         raise ValueError("There is nothing to compare; give at least one run.")
     held_out = _held_out(dataset)
+    schema.require_finite(held_out)
     for surrogate in surrogates.values():
         surrogate.origin.refuse_others(held_out)
     chosen = chosen_times(held_out, times)
@@ -327,22 +328,18 @@ def _cases(data: xr.Dataset) -> dict[str, NDArray[np.int64]]:
     """Split by the parameter where a split uses a handful of values of it, else by the split's name."""
     found: dict[str, NDArray[np.int64]] = {}
     parameters = schema.by_role(data, schema.PARAMETER)
-    for split in splits_of(data):
-        members = np.arange(data.sizes[schema.SAMPLE])
-        if split != "all":
-            number = str(data["split"].attrs["flag_meanings"]).split().index(split)
-            members = np.flatnonzero(data["split"].values == number)
+    present = splits_of(data)
+    for split in present:
+        members = members_of(data, split)
         values = data[parameters[0]].values[members] if len(parameters) == 1 else np.arange(members.size)
         distinct = np.unique(values)
-        if (
-            len(parameters) == 1
-            and distinct.size <= _FEW_VALUES
-            and (distinct.size < members.size or members.size == 1)
-        ):
-            for value in distinct:
-                found[f"{parameters[0]}={value:g}"] = members[values == value]
-        else:
+        few = distinct.size <= _FEW_VALUES and (distinct.size < members.size or members.size == 1)
+        if len(parameters) != 1 or not few:
             found[split] = members
+            continue
+        for value in distinct:
+            name = f"{parameters[0]}={value:.12g}"
+            found[name if len(present) == 1 else f"{split}, {name}"] = members[values == value]
     return found
 
 
@@ -384,9 +381,7 @@ def _loaded(runs: Sequence[str | Path]) -> dict[str, Surrogate]:
 
 
 def _notes(data: xr.Dataset, cases: Sequence[Case]) -> tuple[str, ...]:
-    notes = (
-        ["solver row: against the closed form; all others: against the solver"] if closed_form(data) else []
-    )
+    notes = ["solver row: against the closed form; all others: against the solver"] if family_of(data) else []
     if any("=" in case.name and case.samples.size > 1 for case in cases):
         notes.append(
             "samples of one parameter value share one truth: their standard error is a spread over context layouts, not over problems"

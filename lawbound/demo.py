@@ -57,8 +57,8 @@ def demo(folder: str | Path, *, seed: int = 0, step: Callable[[str], Callable[[i
     replaced; raises `ValueError` if the folder holds anything else.
     """
     where = Path(folder)
-    _claim(where)
     family, config = configure("stefan", SAMPLES, seed=seed, nx=NX, nt=NT, shard_size=16)
+    _claim(where)
     advance = step(f"Solving {SAMPLES} Stefan problems")
     solved: list[str] = []
 
@@ -68,12 +68,13 @@ def demo(folder: str | Path, *, seed: int = 0, step: Callable[[str], Callable[[i
 
     generate_into(where / "data", family, config, on_shard=on_shard)
     data = open_dataset(where / "data")
-    runs = {
-        learner.name: _train(
-            learner, data, where / "runs" / learner.name, seed, step(f"Training {learner.name}")
-        )
-        for learner in LEARNERS
-    }
+    with _one_thread():
+        runs = {
+            learner.name: _train(
+                learner, data, where / "runs" / learner.name, seed, step(f"Training {learner.name}")
+            )
+            for learner in LEARNERS
+        }
     trained = compare(runs, data, seed=seed, on_progress=step("Constraining and judging"))
     real = frozen("stefan", on_progress=step("The same constraints on the original network"))
     parts = (

@@ -1,6 +1,6 @@
 """The first row of every table: the solver itself, judged by the closed form where there is one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
@@ -11,20 +11,20 @@ from lawbound.datasets import schema
 from lawbound.datasets.family import Family
 from lawbound.datasets.plugins import UnknownName, find
 from lawbound.front import front_position
-from lawbound.solvers.exact import ExactSolution, cell_averages
+from lawbound.solvers import cell_averages
 
 _CLOSED_FORM = "against the closed form"
 
 
-def closed_form(data: xr.Dataset) -> Callable[[float], ExactSolution] | None:
-    """The closed form of the dataset's problem, by parameter, if its family is installed and has one."""
+def family_of(data: xr.Dataset) -> Family | None:
+    """The family of the dataset's problem, if it is installed and the data carry its parameter."""
     try:
         family = find("problems", str(data.attrs["lawbound_problem"]))
     except UnknownName:
         return None
     if not isinstance(family, Family) or family.parameter not in data:
         return None
-    return family.exact
+    return family
 
 
 def solver_scores(
@@ -34,7 +34,7 @@ def solver_scores(
     state = schema.state_variables(data)[0]
     residual, rhs = (schema.law_variable("conservation", what) for what in ("residual", "rhs"))
     rows: list[tuple[str, str, float, float | None, None, str | None]] = []
-    exact = closed_form(data)
+    family = family_of(data)
     for name, samples in cases:
         truth = data[state].values[samples, now].astype(np.float64)
         found: dict[str, NDArray[np.float64]] = {}
@@ -49,8 +49,8 @@ def solver_scores(
                     data[rhs].attrs["lawbound_rhs_source"],
                 )
             )
-        if exact is not None:
-            found |= _against(exact, data, truth, samples, float(data[schema.TIME].values[now]))
+        if family is not None:
+            found |= _against(family, data, truth, samples, float(data[schema.TIME].values[now]))
         rows += [
             (name, metric, *scores.mean_and_error(values), None, _CLOSED_FORM)
             for metric, values in found.items()
@@ -59,16 +59,15 @@ def solver_scores(
 
 
 def _against(
-    exact: Callable[[float], ExactSolution],
+    family: Family,
     data: xr.Dataset,
     truth: NDArray[np.float64],
     samples: NDArray[np.int64],
     time: float,
 ) -> dict[str, NDArray[np.float64]]:
-    parameter = schema.by_role(data, schema.PARAMETER)[0]
-    values = data[parameter].values[samples]
+    values = data[family.parameter].values[samples]
     x = data[schema.X].values
-    solutions = [exact(float(value)) for value in values]
+    solutions = [family.exact(float(value)) for value in values]
     if f"{schema.X}_bounds" in data:
         bounds = data[f"{schema.X}_bounds"].values
         faces = np.append(bounds[:, 0], bounds[-1, 1])

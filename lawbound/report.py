@@ -22,6 +22,8 @@ from matplotlib.figure import Figure
 from lawbound import figures, table
 from lawbound.comparison import FRONT_SAMPLES, Case, Comparison
 
+#: Tells our reports from other people's files; it stands at the head of the template.
+_MARK = '<meta name="generator" content="lawbound"'
 _CSV = ("table", "method", "case", "metric", "value", "stderr", "published", "source")
 _VERSIONS = ("lawbound", "numpy", "scipy", "torch", "xarray", "matplotlib")
 _GROUPS = {"mean": "Mean", "spread": "Distribution", "front": "Front", "other": "Other"}
@@ -41,9 +43,7 @@ def write_report(
     comparisons: sections, each with its heading. Nothing is written unless everything could be made. Raises
     `ValueError` for no comparison, and for a path that does not end in .html.
     """
-    where = Path(path)
-    if where.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"The report would be {where}; give a name that ends in .html.")
+    where = check_path(path)
     if not comparisons:
         raise ValueError("There is no comparison to report.")
     made = {
@@ -54,6 +54,20 @@ def write_report(
     where.parent.mkdir(parents=True, exist_ok=True)
     _write_all(made)
     return list(made)
+
+
+def check_path(path: str | Path) -> Path:
+    """The path, if a report may be written there; raises `ValueError` before any work is done if not."""
+    where = Path(path)
+    if where.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"The report would be {where}; give a name that ends in .html.")
+    if where.parent.exists() and not where.parent.is_dir():
+        raise ValueError(
+            f"{where.parent} is a file, so {where.name} cannot be written into it; give another place."
+        )
+    if where.exists() and _MARK not in where.read_text(encoding="utf-8", errors="replace")[:4000]:
+        raise ValueError(f"{where} exists and is not a report of lawbound; give another name.")
+    return where
 
 
 def as_json(comparisons: Sequence[tuple[str, Comparison]], title: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from importlib.resources import as_file, files
 import xarray as xr
 
 from lawbound.comparison import Comparison, imposed, judge
-from lawbound.datasets.plugins import UnknownName
+from lawbound.datasets.plugins import UnknownName, suggestion
 from lawbound.datasets.store import read
 from lawbound.surrogates.prediction import from_moments
 
@@ -82,5 +82,7 @@ def reproduce(
 ) -> Comparison:
     """One of `TABLES`; raises `UnknownName` for any other."""
     if table not in TABLES:
-        raise UnknownName(f"`{table}` is not a table that can be reproduced; there are {', '.join(TABLES)}.")
+        raise UnknownName(
+            f"`{table}` is not a table that can be reproduced; there are {', '.join(TABLES)}.{suggestion(table, TABLES)}"
+        )
     return TABLES[table][1](on_progress=on_progress)

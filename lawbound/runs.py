@@ -33,6 +33,8 @@ def fit(
     Raises `ValueError` for unknown names or options, and for data that fail `lawbound.check` or lack a split.
     """
     learner = learner_of(surrogate, options or {})
+    if seed < 0:
+        raise ValueError(f"seed={seed}; give an integer ≥ 0.")
     check(data).raise_if_failed()
     missing = [name for name in ("train", "valid") if name not in splits_of(data)]
     if missing:
@@ -41,19 +43,25 @@ def fit(
             f"{', '.join(splits_of(data))}); generate without --split, with 10 samples or more."
         )
     where = Path(folder) if folder is not None else None
+    made = where is not None and not where.exists()
     if where is not None:
-        _claim(where, resume)
-    fitted = learner.fit(
-        of_split(data, "train"),
-        of_split(data, "valid"),
-        seed=seed,
-        device=device,
-        folder=where,
-        resume=resume,
-        on_progress=on_progress,
-    )
-    if where is not None:
-        checkpoint.save(where, learner, fitted, seed=seed)
+        _claim(where, learner, resume)
+    try:
+        fitted = learner.fit(
+            of_split(data, "train"),
+            of_split(data, "valid"),
+            seed=seed,
+            device=device,
+            folder=where,
+            resume=resume,
+            on_progress=on_progress,
+        )
+        if where is not None:
+            checkpoint.save(where, learner, fitted, seed=seed)
+    except BaseException:
+        if where is not None and made and not any(where.iterdir()):
+            where.rmdir()
+        raise
     return fitted
 
 
@@ -66,22 +74,31 @@ def learner_of(surrogate: str | Learner, options: Mapping[str, Any]) -> Learner:
     wrong = [name for name in options if name not in known]
     if wrong:
         raise ValueError(f"`{surrogate}` has no option {', '.join(wrong)}; it has {', '.join(known)}.")
+    checkpoint.check_types(kind, options)
     learner: Learner = kind(**options)
     return learner
 
 
-def _claim(folder: Path, resume: bool) -> None:
-    """Refuse to write into a folder that is not ours, or over a finished run."""
+def _claim(folder: Path, learner: Learner, resume: bool) -> None:
+    """Refuse to write into a folder that is not ours, or over another run."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; give a folder that is new or empty (-o).")
-    if not folder.is_dir() or not any(folder.iterdir()) or resume:
-        folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not any(folder.iterdir()):
         return
-    ours = any(
-        (folder / name).exists() for name in (checkpoint.CONFIG, checkpoint.LOG, checkpoint.TRAIN_STATE)
-    )
-    if ours:
+    finished, begun = (folder / checkpoint.CONFIG).exists(), (folder / checkpoint.TRAIN_STATE).exists()
+    if not (finished or begun):
+        raise ValueError(f"{folder} holds files and no run of ours; give a new folder (-o).")
+    if not resume:
         raise ValueError(
             f"{folder} already holds a run; go on with it by --resume, or give a new folder (-o)."
         )
-    raise ValueError(f"{folder} holds files and no run of ours; give a new folder (-o).")
+    if not begun:
+        raise ValueError(
+            f"{folder} holds a finished run without a state of training to go on from; give a new folder (-o)."
+        )
+    if finished and checkpoint.read_config(folder).surrogate != learner.name:
+        kept = checkpoint.read_config(folder).surrogate
+        raise ValueError(
+            f"{folder} holds a run of `{kept}`, not of `{learner.name}`; give a new folder (-o)."
+        )

@@ -1,5 +1,6 @@
 """Scores of predictions, per sample, by formulas that are each one line.
 
+Predictions are scored through their pooled moments, as Gaussians, also where they are mixtures of draws.
 Arrays are (sample, x) at one time; `weights` integrate over x. Averages over x are plain averages over the
 stored points, as in ProbConserv's tables.
 """

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lawbound.datasets import schema
-from lawbound.datasets.split import splits_of
+from lawbound.datasets.split import members_of, splits_of
 from lawbound.datasets.store import MANIFEST
 from lawbound.datasets.store import open as open_dataset
 from lawbound.surrogates.checkpoint import CONFIG, read_config
@@ -37,7 +37,7 @@ def summary(path: Path) -> dict[str, Any]:
         "sizes": {dim: data.sizes[dim] for dim in schema.FIELD_DIMS},
         "t": _range(data[schema.TIME].values),
         "x": _range(data[schema.X].values),
-        "splits": {name: int(count) for name, count in _counts(data).items()},
+        "splits": {name: members_of(data, name).size for name in splits_of(data)},
         "parameters": {name: _range(data[name].values) for name in schema.by_role(data, schema.PARAMETER)},
         "laws": {
             law: data[schema.law_variable(law, "rhs")].attrs["lawbound_rhs_source"]
@@ -51,10 +51,3 @@ def summary(path: Path) -> dict[str, Any]:
 
 def _range(values: np.ndarray) -> str:
     return f"[{values.min():.6g}, {values.max():.6g}]"
-
-
-def _counts(data: Any) -> dict[str, int]:
-    if "split" not in data:
-        return {"all": data.sizes[schema.SAMPLE]}
-    flags = str(data["split"].attrs["flag_meanings"]).split()
-    return {name: int((data["split"].values == flags.index(name)).sum()) for name in splits_of(data)}

@@ -18,7 +18,7 @@ from rich.text import Text
 from lawbound.comparison import Case, Comparison, Row
 
 SOLVER = "solver"
-ABSENT, BEST, PLUS_MINUS, PUBLISHED = "–", "✓", "±", "published"
+ABSENT, BEST, PLUS_MINUS, PUBLISHED = "–", "✓", "±", "known value"
 _ROUND_OFF = 1e-13  # a conservation error below this is nothing but round-off
 _FEWEST, _MOST = 2, 4  # digits of a value, however large or small its error
 _ALONE = 3  # digits of a value without one

@@ -19,7 +19,7 @@ notes = Console(stderr=True)
 
 
 @contextmanager
-def progress(what: str, total: int | None = None) -> Iterator[Callable[[int, int], None]]:
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar fed by `advance(done, total)`; nothing at all when standard error is not a terminal."""
     columns = (
         TextColumn("{task.description}"),
@@ -29,5 +29,5 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int, int
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(what, total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)

@@ -1,16 +1,17 @@
 """Run folders: `model.safetensors`, `config.json`, `log.jsonl`, `train_state.pt`. Loading never runs code."""
 
 import os
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import safetensors
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from safetensors.torch import load_file, save_file
 
 from lawbound.datasets.plugins import UnknownName, find
-from lawbound.datasets.store import write_text
+from lawbound.datasets.store import first_problem, write_text
 from lawbound.surrogates.surrogate import Learner, Origin, Surrogate
 
 MODEL, CONFIG, LOG, TRAIN_STATE = "model.safetensors", "config.json", "log.jsonl", "train_state.pt"
@@ -60,8 +61,20 @@ def read_config(folder: Path) -> RunConfig:
         ) from None
     except (ValidationError, UnicodeDecodeError) as error:
         raise ValueError(
-            f"{folder / CONFIG} is damaged or of another version ({error}); train again into a new folder."
+            f"{folder / CONFIG} is damaged or of another version ({first_problem(error)}); train again into a new folder."
         ) from None
+
+
+def check_types(learner: type, options: Mapping[str, Any]) -> None:
+    """Raise `ValueError` for an option of the wrong type: options come from files and command lines."""
+    hints = get_type_hints(learner)
+    for name, value in options.items():
+        try:
+            TypeAdapter(hints.get(name, Any)).validate_python(value, strict=True)
+        except ValidationError as error:
+            raise ValueError(
+                f"The option {name}={value!r} is not right: {error.errors()[0]['msg']}."
+            ) from None
 
 
 def load(folder: str | Path) -> Surrogate:
@@ -69,7 +82,9 @@ def load(folder: str | Path) -> Surrogate:
     folder = Path(folder)
     config = read_config(folder)
     try:
-        learner: Learner = find("surrogates", config.surrogate)(**config.options)
+        kind = find("surrogates", config.surrogate)
+        check_types(kind, config.options)
+        learner: Learner = kind(**config.options)
         tensors = load_file(folder / MODEL)
         return learner.restore(tensors, config.origin)
     except FileNotFoundError:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lawbound.datasets import schema
 from lawbound.datasets.points import Points, context_points, target_points
+from lawbound.datasets.provenance import values_hash
 from lawbound.surrogates import training
 from lawbound.surrogates.attentive_network import AttentiveNetwork, Batch, loss
 from lawbound.surrogates.covariance import Diagonal
@@ -291,7 +292,7 @@ class _Functions:
 
     def described(self) -> list[Any]:
         """What tells these data from others."""
-        return [str(self.data.attrs["lawbound_config_sha256"]), *self.field.shape]
+        return [values_hash(self.field, self.t, self.x), *self.field.shape]
 
 
 def _stream(seed: int, purpose: str, number: int) -> np.random.Generator:

@@ -27,7 +27,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Origin:
-    """What a surrogate was trained on; a checkpoint remembers it, and `predict` refuses anything else."""
+    """What a surrogate was trained on; a checkpoint remembers it, and `predict` refuses other problems."""
 
     problem: str
     field: str

@@ -274,3 +274,80 @@ def test_data_without_the_law_s_right_hand_side_cannot_be_constrained(folder, tm
         folder, tmp_path, lambda data: data.drop_vars([n for n in data.data_vars if n.startswith("law_")])
     )
     refused(capsys, 1, "needs the variable `law_conservation_rhs`", "compare", folder / "gp", "--data", path)
+
+
+def test_resuming_never_touches_what_is_not_the_same_run(folder, tmp_path, capsys):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("x")
+    refused(
+        capsys, 1, "no run of ours", "train", "gp", folder / "data", "-o", tmp_path / "thesis", "--resume"
+    )
+    assert [p.name for p in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
+    shutil.copytree(folder / "gp", tmp_path / "gp")
+    small = ["--option", "width=8", "--option", "heads=1", "--epochs", "1"]
+    refused(
+        capsys,
+        1,
+        "without a state",
+        "train",
+        "anp",
+        folder / "data",
+        "-o",
+        tmp_path / "gp",
+        "--resume",
+        *small,
+    )
+    assert output(capsys, "train", "anp", folder / "data", "-o", tmp_path / "anp", *small)[0] == 0
+    refused(capsys, 1, "a run of `anp`", "train", "gp", folder / "data", "-o", tmp_path / "anp", "--resume")
+    assert output(capsys, "train", "anp", folder / "data", "-o", tmp_path / "anp", "--resume", *small)[0] == 0
+
+
+@pytest.mark.parametrize("option", ['width="a"', "width=8.5", "normalise=1"])
+def test_options_of_the_wrong_type_are_refused(option, folder, tmp_path, capsys):
+    refused(
+        capsys, 2, "is not right", "train", "anp", folder / "data", "-o", tmp_path / "run", "--option", option
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_training_that_cannot_start_leaves_no_folder(folder, tmp_path, capsys):
+    refused(
+        capsys, 1, "runs on the cpu", "train", "gp", folder / "data", "-o", tmp_path / "r", "--device", "cuda"
+    )
+    refused(capsys, 2, "integer ≥ 0", "train", "gp", folder / "data", "-o", tmp_path / "r", "--seed", "-1")
+    refused(capsys, 2, "integer ≥ 0", "demo", "-o", tmp_path / "d", "--seed", "-1")
+    refused(
+        capsys, 2, "ill-posed", "generate", "diffusion", "-n", 2, "-o", tmp_path / "g", "--param", "k=-2:-1"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nan_in_held_out_data_is_refused_by_compare_and_predict(folder, tmp_path, capsys):
+    def change(data):
+        data["u"].values[-1, 10, 5] = np.nan
+        return data
+
+    path = spoiled(folder, tmp_path, change)
+    refused(capsys, 1, "`u` is not finite for sample 39", "compare", folder / "gp", "--data", path)
+    refused(
+        capsys, 1, "`u` is not finite for sample 39", "predict", folder / "gp", path, "-o", tmp_path / "p.nc"
+    )
+    assert not (tmp_path / "p.nc").exists()
+
+
+def test_report_names_are_looked_at_before_any_work(folder, tmp_path, capsys):
+    (tmp_path / "mine.html").write_text("<p>my homepage")
+    both = ["compare", folder / "gp", "--data", folder / "data", "-o"]
+    refused(capsys, 2, "ends in .html", *both, tmp_path / "report.txt")
+    refused(capsys, 2, "not a report of lawbound", *both, tmp_path / "mine.html")
+    refused(capsys, 2, "is a file", "reproduce", "frozen/stefan", "-o", tmp_path / "mine.html")
+    refused(capsys, 2, "Did you mean frozen/stefan", "reproduce", "frozen/stefn")
+    assert (tmp_path / "mine.html").read_text() == "<p>my homepage"
+
+
+def test_a_prediction_file_passes_check_though_it_starts_late(folder, tmp_path, capsys):
+    assert (
+        output(capsys, "predict", folder / "gp", folder / "data", "-o", tmp_path / "p.nc", "--times", "1")[0]
+        == 0
+    )
+    assert output(capsys, "check", tmp_path / "p.nc")[0] == 0

@@ -199,7 +199,8 @@ def test_a_second_report_replaces_the_first(stefan, tmp_path, monkeypatch):
 
 
 def test_nothing_half_written_is_left_when_drawing_fails(stefan, tmp_path, monkeypatch):
-    (tmp_path / "report.html").write_text("an earlier report")
+    earlier = '<meta name="generator" content="lawbound">an earlier report'
+    (tmp_path / "report.html").write_text(earlier)
 
     def fail(figure):
         raise RuntimeError("no ink")
@@ -208,7 +209,7 @@ def test_nothing_half_written_is_left_when_drawing_fails(stefan, tmp_path, monke
     with pytest.raises(RuntimeError, match="no ink"):
         written([("Only", stefan)], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
-    assert (tmp_path / "report.html").read_text() == "an earlier report"
+    assert (tmp_path / "report.html").read_text() == earlier
 
 
 def test_nothing_half_written_is_left_when_the_disk_fails(stefan, tmp_path, monkeypatch):

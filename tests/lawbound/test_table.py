@@ -161,7 +161,7 @@ def test_it_says_the_verdict_the_source_of_the_law_and_the_notes(comparison):
         assert " ".join(note.split()) in text
 
 
-def test_published_numbers_stand_below_ours(comparison):
+def test_known_values_stand_below_ours(comparison):
     rows = tuple(
         replace(row, published=0.01459, source="the paper")
         if (row.method, row.metric, row.case) == ("anp", "mse", "u_star=0.5")
@@ -170,8 +170,8 @@ def test_published_numbers_stand_below_ours(comparison):
     )
     lines = printed(replace(comparison, rows=rows)).splitlines()
     below = lines[next(i for i, line in enumerate(lines) if line.startswith("anp")) + 1]
-    assert below.split() == ["published", "1.459"]
-    assert "published: the paper" in lines
+    assert below.split() == ["known", "value", "1.459"]
+    assert "known value: the paper" in lines
 
 
 def test_a_comparison_can_be_part_of_another_rich_layout(comparison):
