@@ -65,14 +65,14 @@ def test_pme_converges_in_l1_with_order_one_plus_one_over_m(pme, order, m):
     # A front like (t − x)^{1/m} that is off by a share of a cell is wrong by h^{1/m} over a width h.
     grids = [20, 40, 60, 90, 140]
     errors = [pme.errors(m, n, np.linspace(0.0, 0.6, 7)) for n in grids]
-    assert order(grids, errors)[0] >= 1.0 + 1.0 / m - 0.1
+    assert 1.0 + 1.0 / m - 0.1 <= order(grids, errors)[0] <= 1.0 + 1.0 / m + 0.3
 
 
 @pytest.mark.parametrize("u_star", [0.5, 0.6, 0.7])
 def test_stefan_converges_with_order_one_in_l1(stefan, order, u_star):
     grids = [25, 50, 100, 200, 400]
     errors = [stefan.errors(u_star, n, np.linspace(0.0, 0.1, 11)) for n in grids]
-    assert order(grids, errors)[0] >= 1.0
+    assert 1.0 <= order(grids, errors)[0] <= 1.8
 
 
 @pytest.mark.parametrize("k_min", [0.3, 0.05])
