@@ -1,121 +1,31 @@
 """Unconstrained, constrained and reference solutions side by side, judged against the solver that made the data."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from lawbound import scores
-from lawbound.constraints.constraint import Constraint
-from lawbound.constraints.enforcement import Enforcement, enforce, enforcement
+from lawbound.constraints.enforcement import enforce, enforcement
 from lawbound.datasets import schema
 from lawbound.datasets.plugins import find
 from lawbound.datasets.split import members_of, of_split, splits_of
 from lawbound.datasets.store import open as open_dataset
+from lawbound.evidence import FRONT_SAMPLES, NOMINAL, Array, Case, Comparison, Evidence, Imposed, Row
 from lawbound.front import front_position
 from lawbound.reference import family_of, solver_scores
 from lawbound.surrogates.checkpoint import load, read_config
 from lawbound.surrogates.prediction import Prediction
 from lawbound.surrogates.surrogate import Surrogate
+from lawbound.verdict import verdict
 
-Array = NDArray[np.float64]
 Predict = Callable[[xr.Dataset, NDArray[np.int64]], Prediction]
 
-#: Nominal probabilities at which coverage is taken; 0.95 among them.
-NOMINAL = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
-FRONT_SAMPLES = 100
 _CHUNK = 4  # samples judged at once: bounds memory
 _FEW_VALUES = 4  # a parameter with at most so many values makes each of them a case
-
-
-@dataclass(frozen=True)
-class Row:
-    """One number of a table: the mean over samples, and its standard error (None for one sample)."""
-
-    method: str
-    case: str
-    metric: str
-    value: float
-    stderr: float | None
-    published: float | None = None
-    source: str | None = None
-
-
-@dataclass(frozen=True)
-class Imposed:
-    """A constraint, how it is imposed, and what the table calls it."""
-
-    constraint: Constraint
-    how: Enforcement
-    label: str
-
-
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """What the figures need of one method in one case; arrays over the case's samples.
-
-    mass: ∫mean dx, (sample, t). fronts: positions in joint samples, (draw, sample), None without a front.
-    coverage: at `NOMINAL`, (nominal,). mean, std: of the first sample at the time of interest, (x,).
-    """
-
-    mass: Array
-    fronts: Array | None
-    coverage: Array
-    mean: Array
-    std: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """The reference side of a case."""
-
-    name: str
-    samples: NDArray[np.int64]
-    truth: Array  # first sample at the time of interest, (x,)
-    mass: Array  # ∫truth dx, (sample, t)
-    rhs: Array  # (sample, t)
-    front: Array | None  # (sample,)
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """A table with the evidence behind it."""
-
-    table: str
-    rows: tuple[Row, ...]
-    methods: tuple[str, ...]
-    cases: tuple[Case, ...]
-    evidence: Mapping[tuple[str, str], Evidence]  # (method, case)
-    t: Array
-    x: Array
-    time_of_interest: float
-    verdict: str
-    inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # method → declared inputs
-    rhs_source: str = "none"
-    notes: tuple[str, ...] = ()
-
-    def value(self, method: str, case: str, metric: str) -> float | None:
-        """One number of the table, None where it does not apply."""
-        found = [
-            row.value for row in self.rows if (row.method, row.case, row.metric) == (method, case, metric)
-        ]
-        return found[0] if found else None
-
-    def to_json(self) -> dict[str, Any]:
-        """The one object that `--json` prints."""
-        return {
-            "table": self.table,
-            "verdict": self.verdict,
-            "time": self.time_of_interest,
-            "rhs_source": self.rhs_source,
-            "inputs": {method: list(used) for method, used in self.inputs.items()},
-            "notes": list(self.notes),
-            "rows": [asdict(row) for row in self.rows],
-        }
 
 
 def compare(
@@ -182,9 +92,9 @@ def judge(
     used: dict[str, tuple[str, ...]] = {"solver": ()}
     total, done = len(predictors) * data.sizes[schema.SAMPLE], 0
     for base, predict in predictors.items():
-        labels = [base, *(_label(base, item) for item in constraints)]
+        labels = [base, *(item.on(base) for item in constraints)]
         methods += labels
-        used |= {base: (), **{_label(base, item): item.constraint.inputs for item in constraints}}
+        used |= {base: (), **{item.on(base): item.constraint.inputs for item in constraints}}
         for case in cases:
             collected: dict[str, list[_Judged]] = {label: [] for label in labels}
             for first in range(0, case.samples.size, _CHUNK):
@@ -223,7 +133,7 @@ def judge(
         rhs_source=str(data[rhs].attrs["lawbound_rhs_source"]) if rhs in data else "none",
         notes=_notes(data, cases),
     )
-    return replace(result, verdict=_verdict(result, list(predictors), constraints))
+    return replace(result, verdict=verdict(result, list(predictors), constraints))
 
 
 def imposed(spec: str | Imposed) -> Imposed:
@@ -235,11 +145,6 @@ def imposed(spec: str | Imposed) -> Imposed:
     chosen = enforcement(how or "condition")
     published = {("conservation", "project"): "hardc", ("conservation", "condition"): "probconserv"}
     return Imposed(constraint, chosen, published.get((name, chosen.name), f"{name}:{chosen.name}"))
-
-
-def _label(base: str, item: Imposed) -> str:
-    # HardC and ProbConserv are published for the attentive neural process: there they go by their own names.
-    return item.label if base == "anp" else f"{base}+{item.label}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -387,88 +292,3 @@ def _notes(data: xr.Dataset, cases: Sequence[Case]) -> tuple[str, ...]:
             "samples of one parameter value share one truth: their standard error is a spread over context layouts, not over problems"
         )
     return tuple(notes)
-
-
-def _verdict(result: Comparison, bases: Sequence[str], constraints: Sequence[Imposed]) -> str:
-    """What enforcement did to the law, the squared error and the likelihood; computed, whichever way it went."""
-    if not constraints:
-        return "No constraint was imposed."
-    pairs = [(base, _label(base, item), item) for base in bases for item in constraints]
-    lawful = [label for _, label, item in pairs if "conservation" in item.constraint.name.split("&")]
-    errors = _changes(result, [(base, label) for base, label, _ in pairs], "mse")
-    likelihoods = _changes(result, [(base, label) for base, label, _ in pairs], "ll")
-    sentences = []
-    if lawful:
-        sentences.append(_law_kept(result, bases, lawful))
-    if errors:
-        told = [
-            f"{label} {', '.join(_percent(new / old) for old, new in changes)}"
-            for label, changes in errors.items()
-        ]
-        directions = _directions([change for changes in errors.values() for change in changes])
-        sentences.append(
-            f"Squared error at t = {result.time_of_interest:g} {directions} (at {_listed(result.cases)}): {'; '.join(told)}."
-        )
-    if likelihoods:
-        told = [
-            f"{sum(new > old for old, new in changes)} of {len(changes)} for {label}"
-            for label, changes in likelihoods.items()
-        ]
-        sentences.append(f"Log-likelihood improved in {', '.join(told)}.")
-    return " ".join(sentences)
-
-
-def _law_kept(result: Comparison, bases: Sequence[str], lawful: Sequence[str]) -> str:
-    def residual(methods: Sequence[str]) -> float:
-        return max(
-            float(np.abs(result.evidence[method, case.name].mass - case.rhs).max())
-            for method in methods
-            for case in result.cases
-        )
-
-    size = max(1.0, *(float(np.abs(case.rhs).max()) for case in result.cases))
-    before, after = residual(bases), residual(lawful)
-    kept = "to round-off" if after <= 1e-12 * size else "only approximately"
-    told = f"largest residual {after:.1e}, before {before:.1e}".replace("e-0", "e-")
-    return f"Once imposed, ∫u dx = b(t) holds {kept}: {told}."
-
-
-def _changes(
-    result: Comparison, pairs: Sequence[tuple[str, str]], metric: str
-) -> dict[str, list[tuple[float, float]]]:
-    """Method → (unconstrained value, constrained value) in each case; NaN where there is nothing to compare."""
-    found: dict[str, list[tuple[float, float]]] = {}
-    for base, label in pairs:
-        for case in result.cases:
-            old, new = (result.value(method, case.name, metric) for method in (base, label))
-            change = (np.nan, np.nan) if old is None or new is None or old == 0.0 else (old, new)
-            found.setdefault(label, []).append(change)
-    return {label: changes for label, changes in found.items() if np.isfinite(changes).any()}
-
-
-def _directions(changes: Sequence[tuple[float, float]]) -> str:
-    """`fell in 2, rose in 1 of 3`."""
-    known = [new - old for old, new in changes if np.isfinite(new - old)]
-    counts = {
-        "fell": sum(change < 0 for change in known),
-        "rose": sum(change > 0 for change in known),
-        "stayed": sum(change == 0 for change in known),
-    }
-    return ", ".join(f"{verb} in {count}" for verb, count in counts.items() if count) + f" of {len(known)}"
-
-
-def _listed(cases: Sequence[Case]) -> str:
-    """`m=1, m=3, m=6` as `m = 1, 3, 6`."""
-    parts = [case.name.partition("=") for case in cases]
-    if len({name for name, _, _ in parts}) == 1 and all(value for _, _, value in parts):
-        return f"{parts[0][0]} = {', '.join(value for _, _, value in parts)}"
-    return ", ".join(case.name for case in cases)
-
-
-def _percent(ratio: float) -> str:
-    """A change as a percentage, or as a factor from ten up."""
-    if not np.isfinite(ratio):
-        return "–"
-    if ratio >= 10.0:
-        return f"×{ratio:.0f}"
-    return f"{100 * (ratio - 1):+.{int(ratio < 0.01)}f} %".replace("-", "−")

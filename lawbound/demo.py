@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 import xarray as xr
 
-from lawbound.comparison import Comparison, compare
+from lawbound.comparison import compare
 from lawbound.datasets.generate import configure, generate_into
 from lawbound.datasets.store import ShardRecord, write_text
 from lawbound.datasets.store import open as open_dataset
+from lawbound.evidence import Comparison
 from lawbound.report import write_report
 from lawbound.reproduce import frozen
 from lawbound.runs import fit

@@ -19,7 +19,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from lawbound.comparison import NOMINAL, Comparison
+from lawbound.evidence import NOMINAL, Comparison
 from lawbound.table import SOLVER
 
 Array = NDArray[np.float64]

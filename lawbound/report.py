@@ -20,7 +20,7 @@ from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
 
 from lawbound import figures, table
-from lawbound.comparison import FRONT_SAMPLES, Case, Comparison
+from lawbound.evidence import FRONT_SAMPLES, Case, Comparison
 
 #: Tells our reports from other people's files; it stands at the head of the template.
 _MARK = '<meta name="generator" content="lawbound"'

@@ -10,9 +10,10 @@ from importlib.resources import as_file, files
 
 import xarray as xr
 
-from lawbound.comparison import Comparison, imposed, judge
+from lawbound.comparison import imposed, judge
 from lawbound.datasets.plugins import UnknownName, suggestion
 from lawbound.datasets.store import read
+from lawbound.evidence import Comparison
 from lawbound.surrogates.prediction import from_moments
 
 _SOURCE = "re-evaluated from the released weights, 40 draws"

@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from lawbound.comparison import Case, Comparison, Row
+from lawbound.evidence import Case, Comparison, Row
 
 SOLVER = "solver"
 ABSENT, BEST, PLUS_MINUS, PUBLISHED = "–", "✓", "±", "known value"

@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 import pytest
 
 from lawbound import figures
-from lawbound.comparison import Row, imposed, judge
+from lawbound.comparison import imposed, judge
+from lawbound.evidence import Row
 from lawbound.report import as_json, write_report
 from lawbound.reproduce import frozen_data
 from lawbound.surrogates.prediction import from_moments

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from lawbound.comparison import Row, imposed, judge
+from lawbound.comparison import imposed, judge
+from lawbound.evidence import Row
 from lawbound.reproduce import frozen_data
 from lawbound.surrogates.prediction import from_moments
 from lawbound.table import SOLVER, TerminalTable, footnotes, print_comparison, sections
