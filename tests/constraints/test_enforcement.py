@@ -278,3 +278,10 @@ def test_nested_conditioning_explains_what_dense_algebra_does():
         g, noise = weights.numpy(), sigma[0, t].numpy() ** 2
         _, cov = dense(np.zeros(X), variance[0, 0, t].numpy(), g, np.zeros(Q), noise)
         np.testing.assert_allclose(twice.variance()[0, 0, t], np.diag(cov), atol=1e-12)
+
+
+def test_a_constraint_of_another_field_is_refused(stefan_test):
+    with pytest.raises(ValueError, match="constrains `v`, the prediction is of `u`"):
+        enforce(prediction(stefan_test), Conservation("v"))
+    with pytest.raises(ValueError, match=r"\['u', 'v'\] cannot be stacked"):
+        Conservation("v") & Conservation("u")

@@ -154,3 +154,27 @@ def test_a_damaged_manifest_is_refused(tmp_path, content):
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(ValueError, match="damaged or of another version"):
         lb.open(tmp_path)
+
+
+def test_two_tasks_of_a_job_array_at_once_lose_no_shard(tmp_path):
+    family, config = small(24, shard_size=1)
+
+    def task(part):
+        return generate_into(tmp_path / "d", family, config, only=lambda shard: shard % 2 == part)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(task, (0, 1)))
+    assert read_manifest(tmp_path / "d").complete
+    assert lb.check(tmp_path / "d").ok
+
+
+def test_a_design_that_cannot_be_solved_leaves_nothing_in_the_way(tmp_path, monkeypatch):
+    import lawbound.datasets.generate as engine
+
+    def failing(family, config, shard):
+        raise RuntimeError("too stiff")
+
+    monkeypatch.setattr(engine, "solve_shard", failing)
+    with pytest.raises(RuntimeError, match="too stiff"):
+        generate_into(tmp_path / "d", *small())
+    assert not (tmp_path / "d").exists()

@@ -121,3 +121,36 @@ def test_the_content_hash_sees_values_and_names_and_not_compression(stefan, tmp_
     changed = a.copy(deep=True)
     changed["u"].values[0, 0, 0] += 1e-3
     assert content_hash(changed) != content_hash(a)
+
+
+def test_datasets_of_other_values_have_another_identity():
+    x, t, u = [0.0, 0.5, 1.0], [0.0, 1.0], np.ones((1, 2, 3))
+    one, other = lb.from_arrays(u, t=t, x=x), lb.from_arrays(2 * u, t=t, x=x)
+    assert one.attrs["lawbound_config_sha256"] != other.attrs["lawbound_config_sha256"]
+
+
+def test_problems_that_differ_in_the_last_digit_have_another_identity():
+    from lawbound.solvers import Cells, Constant, Dirichlet, Problem, Walls
+
+    def solved(start, wall):
+        walls = Walls(Dirichlet(wall), Dirichlet(0.0))
+        return lb.solve(Problem("p", Constant(1.0), Cells(0.0, 1.0, 8), walls, start, [0.0, 0.01]))
+
+    one, other = solved(0.5, 1.0), solved(0.5 + 1e-12, 1.0)
+    again = solved(0.5, lambda times: np.ones_like(times))
+    assert one.attrs["lawbound_config_sha256"] != other.attrs["lawbound_config_sha256"]
+    assert one.attrs["lawbound_config_sha256"] == again.attrs["lawbound_config_sha256"]
+
+
+def test_shapes_and_kinds_of_values_are_part_of_the_schema(stefan):
+    wide = stefan.assign(x_weights=stefan.x_weights.expand_dims(t=stefan.t))
+    assert any("needs ('x',)" in fault for fault in schema.faults(wide))
+    assert any(
+        "is missing beside" in fault
+        for fault in schema.faults(stefan.drop_vars("law_conservation_tolerance"))
+    )
+    words = stefan.assign_coords(x=[str(i) for i in range(stefan.sizes["x"])])
+    assert any("not made of finite numbers" in fault for fault in schema.faults(words))
+    nameless = stefan.copy()
+    nameless["split"] = nameless.split.drop_attrs().assign_attrs(lawbound_role="split", long_name="split")
+    assert any("without a name" in fault for fault in schema.faults(nameless))

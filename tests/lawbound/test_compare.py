@@ -131,3 +131,26 @@ def test_the_time_of_interest_is_always_among_the_judged_times(stefan_test):
         assert (np.abs(stefan_test.t.values[chosen] - 0.05) < 1e-12).any()
     with pytest.raises(ValueError, match="at least one"):
         chosen_times(stefan_test, 0)
+
+
+def test_splits_that_share_parameter_values_stay_apart():
+    x, t = np.linspace(0, 1, 5), np.array([0.0, 1.0])
+    u = np.ones((6, 2, 5)) * np.arange(1, 7)[:, None, None]
+    data = lb.from_arrays(
+        u, t=t, x=x, mass=u.mean(-1), parameters={"a": [1, 1, 2, 1, 1, 2]}, split=["test"] * 3 + ["ood"] * 3
+    )
+    result = judge({"x": off_by(0.1)}, data, [], table="t")
+    assert {case.name: case.samples.tolist() for case in result.cases} == {
+        "test, a=1": [0, 1],
+        "test, a=2": [2],
+        "ood, a=1": [3, 4],
+        "ood, a=2": [5],
+    }
+
+
+def test_the_closed_form_is_asked_with_the_family_s_own_parameter(stefan_test):
+    both = stefan_test.assign(nu=stefan_test.u_star.copy(data=np.full(4, 9.0)))
+    one, other = (judge({"x": off_by(0.0)}, data, [], table="t") for data in (stefan_test, both))
+    assert other.value("solver", other.cases[0].name, "mse") == pytest.approx(
+        np.mean([one.value("solver", case.name, "mse") for case in one.cases]), rel=1e-9
+    )
