@@ -85,9 +85,9 @@ def generate_into(
 ) -> Manifest:
     """Solve a design into a folder, shard by shard; what an earlier run finished is kept.
 
-    `executor` is any `concurrent.futures.Executor` (threads, a Dask client's, processes started by `spawn`: numba's
-    threads do not survive a fork); without one the shards are solved here. `only` picks the shards of this run. Raises `ValueError` if the folder exists and
-    is not this dataset.
+    `executor` is any `concurrent.futures.Executor` (threads, a Dask client's, processes started by `spawn`:
+    numba's threads do not survive a fork); without one the shards are solved here. `only` picks the shards of
+    this run. Raises `ValueError` if the folder exists and is not this dataset.
     """
     folder = Path(folder)
     made = not folder.exists()
@@ -109,8 +109,9 @@ def generate_into(
                 write_manifest(folder, manifest)
             on_shard(record)
     except BaseException:
-        if made and not kept:
-            # A design that cannot be solved must not stand in the way of its correction.
+        if made and not kept and len(missing) == config.shards:
+            # A design that cannot be solved must not stand in the way of its correction. With a part of the
+            # shards only, other tasks of the same design may be at work in the folder.
             (folder / MANIFEST).unlink(missing_ok=True)
             if not any(folder.iterdir()):
                 folder.rmdir()

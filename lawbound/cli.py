@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 from rich.table import Table
 
+from lawbound import arguments
 from lawbound.datasets.plugins import UnknownName
 from lawbound.terminal import console, notes, progress
 
@@ -47,10 +48,10 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def run(words: list[str]) -> int:
     """Run one command; messages of expected failures go to standard error, without a traceback."""
     try:
-        status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        status = app(words, exit_on_error=False, print_error=False, result_action="return_value")
         return int(status or 0)
     except (CycloptsError, UnknownName, WrongArguments) as error:
         _complain(str(error))
@@ -214,7 +215,7 @@ def generate(
     with _arguments():
         if jobs < 1:
             raise ValueError(f"--jobs {jobs}; give at least 1 process.")
-        first, step = _shard(shard)
+        first, step = arguments.part(shard)
         family, config = configure(
             problem,
             samples,
@@ -222,8 +223,8 @@ def generate(
             split=split,
             nx=nx,
             nt=nt,
-            times=_span("--times", times),
-            parameters=dict(_named_span(text) for text in param or []),
+            times=arguments.span("--times", times),
+            parameters=dict(arguments.named_span(text) for text in param or []),
             shard_size=min(64, max(4, samples // 16)),
         )
     if dry_run:
@@ -328,7 +329,7 @@ def train(
     from lawbound.runs import fit, learner_of
 
     with _arguments():
-        options = dict(_named_value(text) for text in option or [])
+        options = dict(arguments.named_value(text) for text in option or [])
         if epochs is not None:
             options["epochs"] = epochs
         learner = learner_of(surrogate, options)
@@ -538,44 +539,3 @@ def _cell(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(str(item) for item in value)
     return str(value)
-
-
-def _span(name: str, text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
-    low, colon, high = text.partition(":")
-    try:
-        if not colon:
-            raise ValueError
-        return float(low), float(high)
-    except ValueError:
-        raise ValueError(
-            f"{name} {text} is not a span; give two numbers as LOW:HIGH, such as 0:0.1."
-        ) from None
-
-
-def _named_span(text: str) -> tuple[str, tuple[float, float]]:
-    name, equals, span = text.partition("=")
-    found = _span(f"--param {name}=", span) if equals else None
-    if found is None:
-        raise ValueError(f"--param {text} is not NAME=LOW:HIGH, such as u_star=0.5:0.7.")
-    return name, found
-
-
-def _named_value(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    try:
-        if not equals:
-            raise ValueError
-        return name, json.loads(value)
-    except ValueError:
-        raise ValueError(f"--option {text} is not NAME=VALUE with a JSON value, such as width=64.") from None
-
-
-def _shard(text: str | None) -> tuple[int, int]:
-    if text is None:
-        return 0, 1
-    first, slash, count = text.partition("/")
-    if not (slash and first.isdecimal() and count.isdecimal() and int(first) < int(count)):
-        raise ValueError(f"--shard {text} is not I/N with 0 ≤ I < N, such as 0/4.")
-    return int(first), int(count)

@@ -60,7 +60,7 @@ def compare(
     return judge(
         {label: predictor(surrogate) for label, surrogate in surrogates.items()},
         held_out,
-        [imposed(spec) for spec in constraints],
+        list({item.label: item for item in map(imposed, constraints)}.values()),
         table=f"compare/{held_out.attrs['lawbound_problem']}",
         chosen=chosen,
         seed=seed,
@@ -154,7 +154,6 @@ class _Judged:
     scores: dict[str, Array]
     mass: Array
     fronts: Array | None
-    truth_front: Array | None
     coverage: Array
     mean: Array
     std: Array
@@ -177,7 +176,7 @@ def _judge(prediction: Prediction, part: xr.Dataset, now: int, seed: int) -> _Ju
     rhs = schema.law_variable("conservation", "rhs")
     if rhs in part:
         found = {"ce": scores.conservation_error(mean, w, part[rhs].values[:, now]), **found}
-    fronts = truth_front = None
+    fronts = None
     levels = schema.by_role(part, schema.FRONT_LEVEL)
     if levels:
         level = part[levels[0]].values
@@ -189,7 +188,7 @@ def _judge(prediction: Prediction, part: xr.Dataset, now: int, seed: int) -> _Ju
         found["front_sd"] = fronts.std(axis=0, ddof=1)
         found["front_rmse"] = np.sqrt(((fronts - truth_front) ** 2).mean(axis=0))
         found["front_crps"] = scores.ensemble_crps(fronts, truth_front)
-    return _Judged(found, means @ w, fronts, truth_front, covered, mean, np.sqrt(variance))
+    return _Judged(found, means @ w, fronts, covered, mean, np.sqrt(variance))
 
 
 def _gathered(parts: Sequence[_Judged], case: Case) -> tuple[dict[str, Array], Evidence]:

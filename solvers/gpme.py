@@ -73,19 +73,20 @@ class ExplicitDiffusion:
         entered, passed, lost = np.zeros((batch, 2)), np.zeros((batch, 2)), np.zeros((batch, 2))
         carry = np.zeros_like(now)
         taken = np.zeros(batch, dtype=np.int64)
+        walls = [_WallValues.of(problems, side) for side in _SIDES]
         state[:, 0] = now
         for k in range(1, nt):
             start, stop = float(times[k - 1]), float(times[k])
-            steps = self._steps(problems, coefficient, now, start, stop)
+            steps = self._steps(problems, coefficient, walls, now, start, stop)
             taken += steps
-            self._cross(problems, coefficient, now, start, stop, steps, entered, passed, lost, carry)
+            self._cross(grid.width, coefficient, walls, now, start, stop, steps, entered, passed, lost, carry)
             state[:, k], inflow[:, k], traffic[:, k] = now, entered + lost, passed
             self._check(now, problems, stop)
-        walls = np.stack(
+        at_walls = np.stack(
             [np.stack([p.walls.x_lo.values(times), p.walls.x_hi.values(times)], axis=1) for p in problems]
         )
         return [
-            Trajectory(problem, state[i], walls[i], inflow[i], traffic[i], int(taken[i]), self.name)
+            Trajectory(problem, state[i], at_walls[i], inflow[i], traffic[i], int(taken[i]), self.name)
             for i, problem in enumerate(problems)
         ]
 
@@ -93,6 +94,7 @@ class ExplicitDiffusion:
         self,
         problems: Sequence[Problem],
         coefficient: Coefficient,
+        walls: Sequence["_WallValues"],
         now: NDArray[np.float64],
         start: float,
         stop: float,
@@ -100,7 +102,6 @@ class ExplicitDiffusion:
         """Number of equal steps between two output times, for each sample."""
         width = problems[0].grid.width
         counts = np.ones(len(problems), dtype=np.int64)
-        walls = [_WallValues.of(problems, side) for side in _SIDES]
         # A finer sampling of a wall may reveal larger values; repeat until the steps cover what they sample.
         while True:
             extremes = [wall.extremes(start, stop, counts) for wall in walls]
@@ -122,8 +123,9 @@ class ExplicitDiffusion:
 
     def _cross(
         self,
-        problems: Sequence[Problem],
+        width: float,
         coefficient: Coefficient,
+        walls: Sequence["_WallValues"],
         now: NDArray[np.float64],
         start: float,
         stop: float,
@@ -135,12 +137,10 @@ class ExplicitDiffusion:
     ) -> None:
         """Advance all samples from one output time to the next, a block of steps at a time."""
         dt = (stop - start) / steps
-        block = max(1, _BLOCK_VALUES // len(problems))
-        walls = [_WallValues.of(problems, side) for side in _SIDES]
+        block = max(1, _BLOCK_VALUES // len(now))
         for first in range(0, int(steps.max()), block):
             counts = np.clip(steps - first, 0, block)
             lower, upper = (wall.at_steps(start, stop, steps, first, counts) for wall in walls)
-            width = problems[0].grid.width
             with parallel_region:
                 march(coefficient, now, lower, upper, counts, dt, width, entered, passed, lost, carry)
 

@@ -154,3 +154,14 @@ def test_the_closed_form_is_asked_with_the_family_s_own_parameter(stefan_test):
     assert other.value("solver", other.cases[0].name, "mse") == pytest.approx(
         np.mean([one.value("solver", case.name, "mse") for case in one.cases]), rel=1e-9
     )
+
+
+def test_a_constraint_asked_for_twice_is_one_method(stefan_test):
+    class Truth(Foreign):
+        origin = Origin("stefan", "u", (0.0, 0.1), (0.0, 1.0), "0")
+
+        def predict(self, inputs, *, times=None):
+            return off_by(0.02)(inputs, times)
+
+    result = lb.compare({"x": Truth()}, stefan_test, ["conservation", "conservation:condition"], times=1)
+    assert result.methods == ("solver", "x", "x+probconserv")

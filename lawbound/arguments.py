@@ -1,0 +1,65 @@
+"""The texts of command-line arguments, read; each refuses with a sentence that shows the right form."""
+
+import json
+from typing import Any
+
+
+def span(name: str, text: str | None) -> tuple[float, float] | None:
+    """`LOW:HIGH` as two numbers; raises `ValueError` for anything else.
+
+    >>> span("--times", "0:0.1")
+    (0.0, 0.1)
+    """
+    if text is None:
+        return None
+    low, colon, high = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        return float(low), float(high)
+    except ValueError:
+        raise ValueError(
+            f"{name} {text} is not a span; give two numbers as LOW:HIGH, such as 0:0.1."
+        ) from None
+
+
+def named_span(text: str) -> tuple[str, tuple[float, float]]:
+    """`NAME=LOW:HIGH`; raises `ValueError` for anything else.
+
+    >>> named_span("u_star=0.5:0.7")
+    ('u_star', (0.5, 0.7))
+    """
+    name, equals, bounds = text.partition("=")
+    found = span(f"--param {name}=", bounds) if equals else None
+    if found is None:
+        raise ValueError(f"--param {text} is not NAME=LOW:HIGH, such as u_star=0.5:0.7.")
+    return name, found
+
+
+def named_value(text: str) -> tuple[str, Any]:
+    """`NAME=VALUE` with a JSON value; raises `ValueError` for anything else.
+
+    >>> named_value("normalise=true")
+    ('normalise', True)
+    """
+    name, equals, value = text.partition("=")
+    try:
+        if not equals:
+            raise ValueError
+        return name, json.loads(value)
+    except ValueError:
+        raise ValueError(f"--option {text} is not NAME=VALUE with a JSON value, such as width=64.") from None
+
+
+def part(text: str | None) -> tuple[int, int]:
+    """`I/N` with 0 ≤ I < N, (0, 1) if not given; raises `ValueError` for anything else.
+
+    >>> part("1/4")
+    (1, 4)
+    """
+    if text is None:
+        return 0, 1
+    first, slash, count = text.partition("/")
+    if not (slash and first.isdecimal() and count.isdecimal() and int(first) < int(count)):
+        raise ValueError(f"--shard {text} is not I/N with 0 ≤ I < N, such as 0/4.")
+    return int(first), int(count)
