@@ -7,7 +7,7 @@ from zlib import crc32
 
 import numpy as np
 
-from lawbound.solvers import Cells, Problem
+from lawbound.solvers import Cells, ExplicitDiffusion, Problem, Solver
 from lawbound.solvers.exact import ExactSolution
 
 
@@ -80,6 +80,7 @@ class Family:
     nx: int = 200
     nt: int = 201
     laws: tuple[str, ...] = field(default=("conservation",))
+    solver: Solver = field(default=ExplicitDiffusion())
 
     def draw(
         self, seed: int, split: str, index: int, override: Distribution | None = None

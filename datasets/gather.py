@@ -39,7 +39,7 @@ def solve(problem: Problem) -> xr.Dataset:
         attributes={"title": f"solution of one {problem.name} problem", "lawbound_problem": problem.name},
         config={
             "problem": problem.name,
-            "coefficient": repr(problem.coefficient),
+            "coefficient": repr(problem.equation),
             "grid": repr(problem.grid),
             "values_sha256": values_hash(problem.initial, problem.times, trajectory.walls),
         },

@@ -28,7 +28,7 @@ from lawbound.datasets.store import (
     write,
     write_manifest,
 )
-from lawbound.solvers import Cells, ExplicitDiffusion
+from lawbound.solvers import Cells
 
 
 class Config(BaseModel):
@@ -181,7 +181,7 @@ def solve_shard(family: Family, config: Config, shard: int) -> xr.Dataset:
     return gather(
         family,
         [value for _, value in drawn],
-        ExplicitDiffusion().solve_batch(problems),
+        family.solver.solve_batch(problems),
         samples=list(chosen),
         splits=[plan[i][0] for i in chosen],
         seeds=[seed for seed, _ in drawn],

@@ -1,24 +1,34 @@
 """Solvers: problems in, trajectories out. Knows numpy, scipy and numba, and nothing of labels or learning."""
 
-from lawbound.solvers.coefficient import Constant, Power, Step
+from lawbound.solvers.coefficient import Constant, Custom, Phases, Power, Step
+from lawbound.solvers.conservation_law import Advection, InviscidBurgers
 from lawbound.solvers.exact import DecayingSine, PorousMediumWave, StefanSimilarity, cell_averages
 from lawbound.solvers.gpme import ExplicitDiffusion
-from lawbound.solvers.grid import Cells, Nodes
+from lawbound.solvers.grid import Boxes, Cells, Nodes
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import Solver, SolverError
-from lawbound.solvers.walls import Dirichlet, PowerOfTime, Walls
+from lawbound.solvers.walls import Dirichlet, Neumann, Outflow, Periodic, PowerOfTime, Robin, Walls
 
 __all__ = [
+    "Advection",
+    "Boxes",
     "Cells",
     "Constant",
+    "Custom",
     "DecayingSine",
     "Dirichlet",
     "ExplicitDiffusion",
+    "InviscidBurgers",
+    "Neumann",
     "Nodes",
+    "Outflow",
+    "Periodic",
+    "Phases",
     "PorousMediumWave",
     "Power",
     "PowerOfTime",
     "Problem",
+    "Robin",
     "Solver",
     "SolverError",
     "StefanSimilarity",

@@ -1,6 +1,7 @@
 """The one place that calls numba, so that flags live here and type checkers still see plain functions."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar, cast
 
@@ -13,24 +14,60 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 samples_in_parallel = numba.prange
 
 
+def _stamp_of_all_sources() -> tuple[float, int]:
+    files = [path.stat() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return max(file.st_mtime for file in files), sum(file.st_size for file in files)
+
+
+def _kept_until_any_source_changes(function: Function) -> Function:
+    """numba keeps machine code until the file of a kernel changes, and does not see the files it inlines from.
+
+    Here the code on disk is valid for one state of all of the solvers' sources. Should a future numba hide the
+    stamp elsewhere, its own rule stays in force.
+    """
+    cache_file = getattr(getattr(function, "_cache", None), "_cache_file", None)
+    if hasattr(cache_file, "_source_stamp"):
+        cache_file._source_stamp = _STAMP
+    return function
+
+
+_STAMP = _stamp_of_all_sources()
+
+
 def compiled(function: Function) -> Function:
     """Compile a function of scalars, arrays and tuples; the machine code is kept on disk."""
-    return cast(Function, numba.njit(cache=True, error_model="numpy")(function))
+    return cast(
+        Function, _kept_until_any_source_changes(numba.njit(cache=True, error_model="numpy")(function))
+    )
+
+
+def compiled_with_fused_products(function: Function) -> Function:
+    """Compile a function in which a·b + c may be rounded once: for polynomials, never for sums that must balance."""
+    kernel = numba.njit(cache=True, error_model="numpy", fastmath={"contract"})(function)
+    return cast(Function, _kept_until_any_source_changes(kernel))
 
 
 def compiled_over_samples(function: Function) -> Function:
     """Compile a loop over independent samples that runs on all of numba's threads."""
-    return cast(Function, numba.njit(cache=True, parallel=True, error_model="numpy")(function))
+    kernel = numba.njit(cache=True, parallel=True, error_model="numpy")(function)
+    return cast(Function, _kept_until_any_source_changes(kernel))
+
+
+def compiled_for_a_user(function: Callable[..., Any]) -> Any:
+    """Compile a user's function in memory; compiled functions stay as they are."""
+    if isinstance(function, numba.core.registry.CPUDispatcher):
+        return function
+    return numba.njit(error_model="numpy")(function)
 
 
 def chosen_by_type(declared: Callable[..., Any], choices: Mapping[type, Callable[..., Any]]) -> None:
-    """Let compiled code that calls `declared(c, x)` run `choices[type(c)](c, x)`, for a named tuple `c`.
+    """Let compiled code that calls `declared(c, …)` run `choices[type(c)](c, …)`, for a named tuple `c`.
 
     The choice is made while compiling, so it costs nothing at run time, and a kernel specialised in this way
     is found again in numba's on-disk cache; a kernel that takes functions as arguments never is.
     """
 
-    def choose(coefficient: Any, argument: Any) -> Callable[..., Any] | None:
+    def choose(coefficient: Any, *arguments: Any) -> Callable[..., Any] | None:
         return choices.get(getattr(coefficient, "instance_class", type(None)))
 
     overload(declared, strict=False)(choose)

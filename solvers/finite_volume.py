@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from lawbound.solvers.coefficient import Coefficient, of_sample, potential
+from lawbound.solvers.coefficient import Coefficient
+from lawbound.solvers.potential import of_sample, potential
 from lawbound.solvers.compiled import compiled, compiled_over_samples, samples_in_parallel
 
 FloatArray = NDArray[np.float64]

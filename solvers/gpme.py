@@ -66,7 +66,7 @@ class ExplicitDiffusion:
                 "A batch got several grids or output times; group the problems by grid and times."
             )
         batch, nt = len(problems), times.size
-        coefficient = batch_of([problem.coefficient for problem in problems])
+        coefficient = batch_of([problem.equation for problem in problems])
         now = np.stack([problem.initial for problem in problems])
         state = np.empty((batch, nt, grid.n))
         inflow, traffic = np.zeros((batch, nt, 2)), np.zeros((batch, nt, 2))
@@ -86,7 +86,7 @@ class ExplicitDiffusion:
             [np.stack([p.walls.x_lo.values(times), p.walls.x_hi.values(times)], axis=1) for p in problems]
         )
         return [
-            Trajectory(problem, state[i], at_walls[i], inflow[i], traffic[i], int(taken[i]), self.name)
+            Trajectory(problem, state[i], at_walls[i], inflow[i], traffic[i], np.zeros(nt), int(taken[i]), self.name)
             for i, problem in enumerate(problems)
         ]
 
@@ -113,7 +113,7 @@ class ExplicitDiffusion:
             if not (needed <= _MOST_STEPS).all():
                 i = int(np.argmin(needed <= _MOST_STEPS))
                 raise SolverError(
-                    f"Sample {i} ({problems[i].name}, {problems[i].coefficient}) needs {needed[i]:.3g} explicit steps from "
+                    f"Sample {i} ({problems[i].name}, {problems[i].equation}) needs {needed[i]:.3g} explicit steps from "
                     f"t={start} to t={stop}, because k(u) reaches {fastest[i]:.3g} for u in [{low[i]:.3g}, {high[i]:.3g}]; "
                     f"more than {_MOST_STEPS:.0e} are not tried, so use fewer cells, smaller values or closer times."
                 )
@@ -149,7 +149,7 @@ class ExplicitDiffusion:
         if bad.any():
             i = int(np.argmax(bad))
             raise SolverError(
-                f"Sample {i} ({problems[i].name}, {problems[i].coefficient}) stopped being finite before t={time}; "
+                f"Sample {i} ({problems[i].name}, {problems[i].equation}) stopped being finite before t={time}; "
                 f"check its initial and wall values, or lower diffusion_number={self.diffusion_number}."
             )
 

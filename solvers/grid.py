@@ -29,6 +29,11 @@ class Cells:
         _check(self.lower, self.upper, self.n, least=2)
 
     @property
+    def shape(self) -> tuple[int]:
+        """(n,)."""
+        return (self.n,)
+
+    @property
     def width(self) -> float:
         """h = (upper − lower) / n."""
         return (self.upper - self.lower) / self.n
@@ -48,6 +53,28 @@ class Cells:
     def weights(self) -> NDArray[np.float64]:
         """Quadrature weights: Σ weights · averages is the integral of u, exactly."""
         return np.full(self.n, self.width)
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """A rectangle of `x.n` times `y.n` equal boxes; an unknown is the average of u over its box, stored (y, x).
+
+    >>> Boxes(Cells(0.0, 1.0, 4), Cells(0.0, 1.0, 2)).shape
+    (2, 4)
+    """
+
+    x: Cells
+    y: Cells
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(ny, nx)."""
+        return (self.y.n, self.x.n)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Quadrature weights, (ny, nx): Σ weights · averages is the integral of u, exactly."""
+        return np.full(self.shape, self.x.width * self.y.width)
 
 
 @dataclass(frozen=True)

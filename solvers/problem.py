@@ -1,17 +1,27 @@
 """What is to be solved, and what came out. A problem knows no scheme."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lawbound.solvers.coefficient import Coefficient, check_coefficient
-from lawbound.solvers.grid import Cells
-from lawbound.solvers.walls import Walls
+from lawbound.solvers.conservation_law import ConservationLaw, check_conservation_law
+from lawbound.solvers.grid import Boxes, Cells
+from lawbound.solvers.walls import Outflow, Robin, Walls
+
+FloatArray = NDArray[np.float64]
+
+#: u_t + ∇·F = s with F = −k(u) ∇u, given by its coefficient k, or F = f(u), given by its conservation law.
+Equation = Coefficient | ConservationLaw
+
+#: s, the production of u per time and volume: a number, one number a cell, or a function of (t, x), on a plane
+#: of (t, x, y), that takes one time and arrays of cell centres and returns one number a cell.
+Source = float | ArrayLike | Callable[..., ArrayLike]
 
 
-def _frozen(values: ArrayLike) -> NDArray[np.float64]:
+def _frozen(values: ArrayLike) -> FloatArray:
     array = np.array(values, dtype=np.float64)
     array += 0.0  # −0.0 becomes 0.0: problems that are equal must have equal hashes
     array.flags.writeable = False
@@ -20,104 +30,165 @@ def _frozen(values: ArrayLike) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """u_t = (k(u) u_x)_x on a grid of cells, with walls, initial cell averages and output times.
+    """u_t + ∇·F = s on a grid of cells, with walls, initial cell averages, output times and a source.
 
-    `initial` has shape (nx,); `times` has shape (nt,), increases, and starts at the initial time. What it
-    conserves: ∫u dx changes by the wall fluxes alone. Raises `ValueError` for shapes that do not match the
-    grid, for values that are not finite and for times that do not increase.
+    `equation` is a coefficient, for u_t = ∇·(k(u) ∇u) + s, or a conservation law, for u_t + f(u)_x = s.
+    `initial` has the grid's shape, or is one number; `times` has shape (nt,), increases, and starts at the
+    initial time. What it conserves: ∫u dx changes by wall fluxes and the source alone. Raises `ValueError` for
+    shapes that do not match the grid, for values that are not finite, for times that do not increase and for
+    walls that the equation cannot have.
     """
 
     name: str
-    coefficient: Coefficient
-    grid: Cells
+    equation: Equation
+    grid: Cells | Boxes
     walls: Walls
-    initial: NDArray[np.float64]
-    times: NDArray[np.float64]
+    initial: FloatArray
+    times: FloatArray
+    source: FloatArray | Callable[..., ArrayLike] | None = None
 
     def __init__(
         self,
         name: str,
-        coefficient: Coefficient,
-        grid: Cells,
+        equation: Equation,
+        grid: Cells | Boxes,
         walls: Walls,
         initial: ArrayLike,
         times: ArrayLike | Sequence[float],
+        source: Source | None = None,
     ) -> None:
-        check_coefficient(coefficient)
-        start, output = _frozen(initial), _frozen(times)
-        if start.ndim == 0:
-            start = _frozen(np.full(grid.n, start))
-        if start.shape != (grid.n,):
-            raise ValueError(
-                f"`initial` has shape {start.shape}; the grid has {grid.n} cells, so give shape ({grid.n},)."
-            )
-        if not np.isfinite(start).all():
-            raise ValueError(
-                f"`initial` is not finite in cell {int(np.argmin(np.isfinite(start)))}; give finite averages."
-            )
-        if (
-            output.ndim != 1
-            or output.size < 2
-            or not np.isfinite(output).all()
-            or (np.diff(output) <= 0).any()
-        ):
-            raise ValueError(
-                f"`times` is {output}; give at least two finite times that increase, the first being the start."
-            )
-        if output[0] < 0:
-            raise ValueError(f"`times` starts at {output[0]}; give times t ≥ 0.")
+        if isinstance(equation, ConservationLaw):
+            check_conservation_law(equation)
+        else:
+            check_coefficient(equation)
+        _check_walls(equation, grid, walls)
         for field, value in {
             "name": name,
-            "coefficient": coefficient,
+            "equation": equation,
             "grid": grid,
             "walls": walls,
-            "initial": start,
-            "times": output,
+            "initial": _on_cells("initial", initial, grid, "averages"),
+            "times": _increasing(times),
+            "source": source
+            if source is None or callable(source)
+            else _on_cells("source", source, grid, "values"),
         }.items():
             object.__setattr__(self, field, value)
+
+    def source_at(self, time: float) -> FloatArray:
+        """s in each cell; raises `ValueError` where a function gives something else than one finite number a cell."""
+        if not callable(self.source):
+            return np.zeros(self.grid.shape) if self.source is None else self.source
+        if isinstance(self.grid, Boxes):
+            where = (self.grid.x.centres[None, :], self.grid.y.centres[:, None])
+        else:
+            where = (self.grid.centres,)
+        given = np.asarray(self.source(time, *where), dtype=np.float64)
+        if given.shape not in ((), self.grid.shape) or not np.isfinite(given).all():
+            raise ValueError(
+                f"The source gives values of shape {given.shape} or not finite at t={time}; "
+                f"return finite values of shape {self.grid.shape}."
+            )
+        return np.broadcast_to(given, self.grid.shape)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Problem):
             return NotImplemented
         return (
             # Coefficients are tuples: without their class, Constant(2) would equal Power(2).
-            type(self.coefficient) is type(other.coefficient)
-            and (self.name, self.coefficient, self.grid, self.walls)
-            == (other.name, other.coefficient, other.grid, other.walls)
+            type(self.equation) is type(other.equation)
+            and (self.name, self.equation, self.grid, self.walls)
+            == (other.name, other.equation, other.grid, other.walls)
             and np.array_equal(self.initial, other.initial)
             and np.array_equal(self.times, other.times)
+            and _key(self.source) == _key(other.source)
         )
 
     def __hash__(self) -> int:
-        return hash(
-            (self.name, self.coefficient, self.grid, self.walls, self.initial.tobytes(), self.times.tobytes())
+        arrays = (self.initial.tobytes(), self.times.tobytes())
+        return hash((self.name, self.equation, self.grid, self.walls, *arrays, _key(self.source)))
+
+
+def _key(source: object) -> object:
+    return source.tobytes() if isinstance(source, np.ndarray) else source
+
+
+def _on_cells(name: str, values: ArrayLike, grid: Cells | Boxes, what: str) -> FloatArray:
+    array = _frozen(values)
+    if array.ndim == 0:
+        array = _frozen(np.full(grid.shape, array))
+    if array.shape != grid.shape:
+        cells = " × ".join(str(n) for n in grid.shape)
+        raise ValueError(
+            f"`{name}` has shape {array.shape}; the grid has {cells} cells, so give shape {grid.shape}."
         )
+    if not np.isfinite(array).all():
+        cell = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(
+            f"`{name}` is not finite in cell {cell[0] if len(cell) == 1 else cell}; give finite {what}."
+        )
+    return array
+
+
+def _increasing(times: ArrayLike | Sequence[float]) -> FloatArray:
+    output = _frozen(times)
+    if output.ndim != 1 or output.size < 2 or not np.isfinite(output).all() or (np.diff(output) <= 0).any():
+        raise ValueError(
+            f"`times` is {output}; give at least two finite times that increase, the first being the start."
+        )
+    if output[0] < 0:
+        raise ValueError(f"`times` starts at {output[0]}; give times t ≥ 0.")
+    return output
+
+
+def _check_walls(equation: Equation, grid: Cells | Boxes, walls: Walls) -> None:
+    sides = walls.sides
+    if isinstance(grid, Boxes) != ("y_lo" in sides):
+        wanted = "x_lo, x_hi, y_lo and y_hi" if isinstance(grid, Boxes) else "x_lo and x_hi only"
+        raise ValueError(f"Walls got {', '.join(sides)}; this grid needs {wanted}.")
+    for side, wall in sides.items():
+        if isinstance(equation, ConservationLaw) and isinstance(wall, Robin):
+            raise ValueError(
+                f"{side} is {wall}, which a first-order equation cannot have; use Dirichlet (what flows in), Neumann (a given "
+                "flux), Outflow or Periodic."
+            )
+        if not isinstance(equation, ConservationLaw) and isinstance(wall, Outflow):
+            raise ValueError(
+                f"{side} is Outflow(), which diffusion cannot have; use Neumann(0.0) for an insulated wall."
+            )
 
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """A solution at the problem's output times, with the ledger of what went through the walls.
+    """A solution at the problem's output times, with the ledger of what went through the walls and was produced.
 
-    state: cell averages, (nt, nx). walls: wall values, (nt, 2). inflow: ∫ flux dt that entered through
-    (x_lo, x_hi) since the start, (nt, 2). traffic: the same with |flux|, the scale of round-off, (nt, 2).
+    state: cell averages, (nt, nx) or (nt, ny, nx). walls: the walls' values in the order of `Walls.sides`, (nt, sides);
+    on a plane their means along the wall. inflow: ∫ flux dt that entered through each wall since the start, (nt, sides).
+    traffic: the same with |flux|, the scale of round-off, (nt, sides). produced: ∫∫ s dx dt since the start, (nt,).
     """
 
     problem: Problem
-    state: NDArray[np.float64]
-    walls: NDArray[np.float64]
-    inflow: NDArray[np.float64]
-    traffic: NDArray[np.float64]
+    state: FloatArray
+    walls: FloatArray
+    inflow: FloatArray
+    traffic: FloatArray
+    produced: FloatArray
     steps: int
     solver: str
 
     @property
-    def total(self) -> NDArray[np.float64]:
+    def total(self) -> FloatArray:
         """∫u dx at each output time, (nt,)."""
-        return np.asarray(self.state @ self.problem.grid.weights)
+        return _integral(self.state, self.problem.grid.weights)
 
     @property
-    def ledger_residual(self) -> NDArray[np.float64]:
-        """total − initial total − inflow, relative to ∫|u| + Σ|wall flux|Δt, (nt,); zero up to round-off."""
-        scale = np.abs(self.state) @ self.problem.grid.weights + self.traffic.sum(axis=1)
-        gap = self.total - self.total[0] - self.inflow.sum(axis=1)
+    def ledger_residual(self) -> FloatArray:
+        """total − initial total − inflow − produced, relative to ∫|u| + Σ|wall flux|Δt + |produced|, (nt,); zero up to round-off."""
+        scale = _integral(np.abs(self.state), self.problem.grid.weights) + self.traffic.sum(axis=1)
+        scale = scale + np.abs(self.produced)
+        gap = self.total - self.total[0] - self.inflow.sum(axis=1) - self.produced
         return np.asarray(gap / np.where(scale > 0, scale, 1.0))
+
+
+def _integral(state: FloatArray, weights: FloatArray) -> FloatArray:
+    return np.asarray(state.reshape(len(state), -1) @ weights.ravel())

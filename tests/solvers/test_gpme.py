@@ -199,7 +199,7 @@ def test_a_problem_seen_in_a_mirror_has_the_mirrored_answer(problem):
 
 
 def replace_in(problem, **changed):
-    fields = ("name", "coefficient", "grid", "walls", "initial", "times")
+    fields = ("name", "equation", "grid", "walls", "initial", "times")
     return Problem(**({name: getattr(problem, name) for name in fields} | changed))
 
 
@@ -209,7 +209,7 @@ def test_an_answer_does_not_depend_on_its_batch(problem, data):
     others = [
         replace_in(
             problem,
-            coefficient=data.draw(of_kind[type(problem.coefficient)]),
+            equation=data.draw(of_kind[type(problem.equation)]),
             walls=Walls(data.draw(walls), problem.walls.x_lo),
             initial=problem.initial[::-1],
         )

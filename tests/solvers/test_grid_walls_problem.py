@@ -27,7 +27,7 @@ from lawbound.solvers import (
 WALLS = Walls(Dirichlet(1.0), Dirichlet(0.0))
 GIVEN = {
     "name": "stefan",
-    "coefficient": Step(0.6),
+    "equation": Step(0.6),
     "grid": Cells(0.0, 1.0, 8),
     "walls": WALLS,
     "initial": 0.0,
@@ -185,8 +185,8 @@ def test_equal_problems_have_equal_hashes():
     "changed",
     [
         {"name": "other"},
-        {"coefficient": Step(0.5)},
-        {"coefficient": Step(0.6, k_min=0.1)},
+        {"equation": Step(0.5)},
+        {"equation": Step(0.6, k_min=0.1)},
         {"grid": Cells(0.0, 2.0, 8)},
         {"walls": Walls(Dirichlet(0.0), Dirichlet(1.0))},
         {"walls": Walls(Dirichlet(PowerOfTime(1.0, 0.5)), Dirichlet(0.0))},
@@ -201,12 +201,12 @@ def test_problems_that_differ_anywhere_are_different(changed):
 
 
 def test_coefficients_of_two_kinds_make_two_problems():
-    assert problem(coefficient=Constant(2.0)) != problem(coefficient=Power(2.0))
+    assert problem(equation=Constant(2.0)) != problem(equation=Power(2.0))
 
 
 def test_printing_a_problem_says_what_it_is():
     text = repr(problem(walls=Walls(Dirichlet(PowerOfTime(2.0, 0.5)), Dirichlet(0.0))))
-    assert text.startswith("Problem(name='stefan', coefficient=Step(u_star=0.6, k_max=1.0, k_min=0.0)")
+    assert text.startswith("Problem(name='stefan', equation=Step(u_star=0.6, k_max=1.0, k_min=0.0)")
     assert "Cells(lower=0.0, upper=1.0, n=8)" in text
     assert "Dirichlet(value=PowerOfTime(scale=2.0, exponent=0.5))" in text
 
@@ -234,20 +234,20 @@ def one_bad_value(cell, value):
         ({"times": [0.0, np.inf]}, r"`times` is .*; give at least two finite"),
         ({"times": [-0.1, 0.1]}, r"`times` starts at -0\.1; give times t ≥ 0"),
         (
-            {"coefficient": Constant(-1.0)},
+            {"equation": Constant(-1.0)},
             r"Constant\(k=-1\.0\) has k=-1\.0 < 0; a negative conductivity is ill-posed",
         ),
-        ({"coefficient": Step(0.6, -1.0, -2.0)}, r"has k_max=-1\.0, k_min=-2\.0 < 0; .*use k ≥ 0"),
+        ({"equation": Step(0.6, -1.0, -2.0)}, r"has k_max=-1\.0, k_min=-2\.0 < 0; .*use k ≥ 0"),
         (
-            {"coefficient": Power(0.0)},
+            {"equation": Power(0.0)},
             r"Power\(m=0\.0\) has m=0\.0; k\(u\) = \|u\|\^m needs m > 0, or use `Constant`",
         ),
-        ({"coefficient": Power(-1.0)}, r"has m=-1\.0; .* needs m > 0"),
+        ({"equation": Power(-1.0)}, r"has m=-1\.0; .* needs m > 0"),
         (
-            {"coefficient": Power(np.nan)},
+            {"equation": Power(np.nan)},
             r"Power\(m=nan\) has a parameter that is not finite; give finite numbers",
         ),
-        ({"coefficient": Step(0.6, np.inf)}, r"has a parameter that is not finite"),
+        ({"equation": Step(0.6, np.inf)}, r"has a parameter that is not finite"),
     ],
     ids=str,
 )
@@ -300,7 +300,7 @@ def test_a_batch_of_several_grids_or_times_is_refused(changed):
 
 def test_a_batch_of_several_kinds_of_coefficient_is_refused():
     with pytest.raises(ValueError, match=r"kinds \['Power', 'Step'\]; solve each kind in a batch of its own"):
-        ExplicitDiffusion().solve_batch([problem(), problem(coefficient=Power(2.0))])
+        ExplicitDiffusion().solve_batch([problem(), problem(equation=Power(2.0))])
 
 
 def test_an_empty_batch_has_no_answers():
