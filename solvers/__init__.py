@@ -1,16 +1,19 @@
 """Solvers: problems in, trajectories out. Knows numpy, scipy and numba, and nothing of labels or learning."""
 
+from lawbound.solvers.barenblatt import Barenblatt, box_averages
 from lawbound.solvers.coefficient import Constant, Custom, Phases, Power, Step
 from lawbound.solvers.conservation_law import Advection, InviscidBurgers
 from lawbound.solvers.exact import DecayingSine, PorousMediumWave, StefanSimilarity, cell_averages
 from lawbound.solvers.gpme import ExplicitDiffusion
 from lawbound.solvers.grid import Boxes, Cells, Nodes
+from lawbound.solvers.implicit_diffusion import ImplicitDiffusion
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import Solver, SolverError
 from lawbound.solvers.walls import Dirichlet, Neumann, Outflow, Periodic, PowerOfTime, Robin, Walls
 
 __all__ = [
     "Advection",
+    "Barenblatt",
     "Boxes",
     "Cells",
     "Constant",
@@ -18,6 +21,7 @@ __all__ = [
     "DecayingSine",
     "Dirichlet",
     "ExplicitDiffusion",
+    "ImplicitDiffusion",
     "InviscidBurgers",
     "Neumann",
     "Nodes",
@@ -35,5 +39,6 @@ __all__ = [
     "Step",
     "Trajectory",
     "Walls",
+    "box_averages",
     "cell_averages",
 ]

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lawbound.solvers.compiled import values_of
+
 FloatArray = NDArray[np.float64]
 
 #: How finely a user's function is looked at for its maximum and for values that are not allowed.
@@ -96,7 +98,7 @@ class Custom(NamedTuple):
 
     def _looks(self, low: float, high: float) -> FloatArray:
         u = np.linspace(low, high, _LOOKS)
-        k = np.array([self.k(float(value)) for value in u], dtype=np.float64)
+        k = values_of(self.k, u)
         bad = ~(np.isfinite(k) & (k >= 0.0))
         if bad.any():
             raise ValueError(

@@ -1,12 +1,15 @@
 """The one place that calls numba, so that flags live here and type checkers still see plain functions."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 from numba.extending import overload
+from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -53,11 +56,31 @@ def compiled_over_samples(function: Function) -> Function:
     return cast(Function, _kept_until_any_source_changes(kernel))
 
 
-def compiled_for_a_user(function: Callable[..., Any]) -> Any:
-    """Compile a user's function in memory; compiled functions stay as they are."""
-    if isinstance(function, numba.core.registry.CPUDispatcher):
-        return function
-    return numba.njit(error_model="numpy")(function)
+@lru_cache(maxsize=256)
+def compiled_for_a_user(function: Callable[[float], float]) -> Any:
+    """Compile a user's function of one float in memory; raises `ValueError` if that cannot be done."""
+    kernel = function if hasattr(function, "py_func") else numba.njit(error_model="numpy")(function)
+    try:
+        kernel(1.0)
+    except numba.core.errors.NumbaError as error:
+        raise ValueError(
+            f"numba cannot compile {function}: {str(error).strip().splitlines()[-1]}; write it as a function of one float that "
+            "uses arithmetic, `math` or NumPy's elementary functions."
+        ) from error
+    return kernel
+
+
+@numba.njit(error_model="numpy")  # type: ignore[untyped-decorator]
+def _fill_values(function, at, values):  # type: ignore[no-untyped-def]
+    for i in range(at.size):
+        values[i] = function(at[i])
+
+
+def values_of(function: Callable[[float], float], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A user's function at many points."""
+    values = np.empty(at.size)
+    _fill_values(compiled_for_a_user(function), np.ascontiguousarray(at).ravel(), values)
+    return values.reshape(at.shape)
 
 
 def chosen_by_type(declared: Callable[..., Any], choices: Mapping[type, Callable[..., Any]]) -> None:

@@ -1,29 +1,39 @@
-"""Explicit conservative time stepping over cells, with a ledger of the wall fluxes."""
+"""Explicit conservative time stepping over cells, with a ledger of wall fluxes and source: compiled."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lawbound.solvers.coefficient import Coefficient
-from lawbound.solvers.potential import of_sample, potential
 from lawbound.solvers.compiled import compiled, compiled_over_samples, samples_in_parallel
+from lawbound.solvers.face_mean import INTEGRAL, fill_face_fluxes, wall_face_flux
+from lawbound.solvers.potential import fill_potential, of_sample, potential
+from lawbound.solvers.wall_flux import DIRICHLET, NEUMANN, PERIODIC, entering
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+#: The stretch of cells at work is looked up once in so many steps; information moves one cell a step.
+_BLOCK = 16
 
 
 @compiled
-def _add(sums: FloatArray, lost: FloatArray, side: int, term: float) -> None:
-    """sums[side] += term with Neumaier's compensation: 10⁶ steps must not cost the ledger six digits."""
-    total = sums[side] + term
-    if abs(sums[side]) >= abs(term):
-        lost[side] += (sums[side] - total) + term
+def add_compensated(sums: FloatArray, lost: FloatArray, place: int, term: float) -> None:
+    """sums[place] += term with Neumaier's compensation: 10⁶ steps must not cost the ledger six digits."""
+    total = sums[place] + term
+    if abs(sums[place]) >= abs(term):
+        lost[place] += (sums[place] - total) + term
     else:
-        lost[side] += (term - total) + sums[side]
-    sums[side] = total
+        lost[place] += (term - total) + sums[place]
+    sums[place] = total
 
 
 @compiled
 def _raise(state: FloatArray, carry: FloatArray, cell: int, change: float) -> None:
-    """state[cell] += change, remembering in `carry` what rounding left out."""
+    """state[cell] += change, remembering in `carry` what rounding left out (Kahan).
+
+    Increments shrink like h², and rounding them is a bias, not noise: after 10⁶ steps it would show in the
+    ledger.
+    """
     wanted = change + carry[cell]
     old = state[cell]
     state[cell] = old + wanted
@@ -31,74 +41,212 @@ def _raise(state: FloatArray, carry: FloatArray, cell: int, change: float) -> No
 
 
 @compiled
+def _raise_inner(
+    state: FloatArray,
+    carry: FloatArray,
+    left: FloatArray,
+    phi: FloatArray,
+    right: FloatArray,
+    ratio: float,
+) -> None:
+    """The same for a row of cells that gain ratio · (Φ_{i−1} − 2 Φ_i + Φ_{i+1})."""
+    # phi[i] - right[i] is computed twice with the same bits: what leaves one cell enters the next.
+    for i in range(state.size):
+        wanted = ratio * ((left[i] - phi[i]) - (phi[i] - right[i])) + carry[i]
+        old = state[i]
+        new = old + wanted
+        state[i] = new
+        carry[i] = wanted - (new - old)
+
+
+@compiled
+def _raise_between(
+    state: FloatArray, carry: FloatArray, enters: FloatArray, leaves: FloatArray, ratio: float
+) -> None:
+    """The same for a row of cells that gain ratio · (enters − leaves)."""
+    for i in range(state.size):
+        wanted = ratio * (enters[i] - leaves[i]) + carry[i]
+        old = state[i]
+        new = old + wanted
+        state[i] = new
+        carry[i] = wanted - (new - old)
+
+
+@compiled
+def _raise_by_source(state: FloatArray, carry: FloatArray, source: FloatArray, dt: float) -> float:
+    total = 0.0
+    for i in range(state.size):
+        _raise(state, carry, i, dt * source[i])
+        total += source[i]
+    return dt * total
+
+
+@compiled
+def _at_work(phi: FloatArray, wall_lo: bool, wall_hi: bool) -> tuple[int, int]:
+    """The stretch of cells whose Φ differs from a neighbour's or that border on a wall at work."""
+    n = phi.size
+    first, last = 0, n
+    if not wall_lo:
+        while first < n - 1 and phi[first] == phi[first + 1]:
+            first += 1
+    if not wall_hi:
+        while last > first and phi[last - 1] == phi[last - 2] and last > 1:
+            last -= 1
+    return first, last
+
+
+@compiled
+def _any_enters(
+    coefficient: Coefficient, kind: int, transfer: float, values: FloatArray, u: float, phi: float
+) -> bool:
+    """Whether a wall lets anything in during the steps to come, or could once its neighbour has changed."""
+    for i in range(values.size):
+        if i == 0 or values[i] != values[i - 1]:
+            if kind == NEUMANN:
+                if values[i] != 0.0:
+                    return True
+            elif entering(coefficient, kind, transfer, values[i], u, phi, 1.0) != 0.0:
+                return True
+    return False
+
+
+@compiled
+def _outside(state: FloatArray, low: float, high: float) -> bool:
+    count = 0
+    for i in range(state.size):
+        count += 0 if low <= state[i] <= high else 1
+    return count > 0
+
+
+@compiled
 def _march(
     coefficient: Coefficient,
-    state: FloatArray,  # (nx,), changed in place
+    mean: int,
+    kinds: IntArray,  # (2,)
+    transfers: FloatArray,  # (2,)
     lower: FloatArray,  # (steps,) wall values at the start of each step
     upper: FloatArray,
+    source: FloatArray,  # (0, nx) none, (1, nx) steady, (steps, nx) at the start of each step
+    guard: FloatArray,  # (2,) the range that the length of the steps allows for
     steps: int,
     dt: float,
     width: float,
+    state: FloatArray,  # (nx,), changed in place, as all that follows
     inflow: FloatArray,  # (2,)
     traffic: FloatArray,  # (2,)
-    lost: FloatArray,  # (2,) low-order part of inflow
+    lost: FloatArray,  # (3,) low-order parts of inflow and produced
+    produced: FloatArray,  # (1,)
     carry: FloatArray,  # (nx,) low-order part of state
-) -> None:
-    """Forward Euler with the face flux F = −(Φ(right) − Φ(left)) / distance.
+) -> bool:
+    """Forward Euler, first order in time, which for Δt ~ h² is second order in h; False where `guard` was left.
 
     The flux is the difference of Φ = ∫k du, that is k averaged over [left, right]: a harmonic mean locks
-    where k = 0, an arithmetic one is far less exact at a front.
+    where k = 0, an arithmetic one is far less exact at a front. The other means are there for comparison.
     """
     n = state.size
-    phi = np.empty(n)
-    # Increments shrink like h², and rounding them is a bias, not noise: after 10⁶ steps it would show in the
-    # ledger. `carry` holds what each addition rounded away (Kahan). It is the caller's, so that where a run is
-    # cut into blocks changes no bit.
+    phi, faces, at_walls = np.empty(n), np.empty(n + 1), np.empty(2)
     ratio = dt / (width * width)
+    scale = dt / width
+    periodic = kinds[0] == PERIODIC
+    first, last = 0, n
+    fill_potential(coefficient, state, phi)
     for step in range(steps):
-        for cell in range(n):
-            phi[cell] = potential(coefficient, state[cell])
-        # Outward unit distances are half a cell at the walls, hence the factor 2.
-        enters_lo = 2.0 * (potential(coefficient, lower[step]) - phi[0])
-        enters_hi = 2.0 * (potential(coefficient, upper[step]) - phi[n - 1])
-        # phi[i] - phi[i + 1] is computed twice with the same bits: what leaves one cell enters the next.
-        _raise(state, carry, 0, ratio * (enters_lo - (phi[0] - phi[1])))
-        for cell in range(1, n - 1):
-            _raise(state, carry, cell, ratio * ((phi[cell - 1] - phi[cell]) - (phi[cell] - phi[cell + 1])))
-        _raise(state, carry, n - 1, ratio * ((phi[n - 2] - phi[n - 1]) + enters_hi))
-        scale = dt / width
-        _add(inflow, lost, 0, scale * enters_lo)
-        _add(inflow, lost, 1, scale * enters_hi)
+        if step % _BLOCK == 0:
+            if _outside(state[first:last], guard[0], guard[1]):
+                return False
+            block = slice(step, min(step + _BLOCK, steps))
+            wall_lo = _any_enters(coefficient, kinds[0], transfers[0], lower[block], state[0], phi[0])
+            wall_hi = _any_enters(coefficient, kinds[1], transfers[1], upper[block], state[n - 1], phi[n - 1])
+            first, last = _at_work(phi, wall_lo, wall_hi)
+            first, last = max(first - _BLOCK, 0), min(last + _BLOCK, n)
+            if source.shape[0] > 0 or (periodic and (first == 0 or last == n or phi[0] != phi[n - 1])):
+                first, last = 0, n
+        if mean == INTEGRAL:
+            enters_lo = entering(coefficient, kinds[0], transfers[0], lower[step], state[0], phi[0], width)
+            enters_hi = entering(
+                coefficient, kinds[1], transfers[1], upper[step], state[n - 1], phi[n - 1], width
+            )
+        else:
+            enters_lo = wall_face_flux(
+                coefficient, mean, kinds[0], transfers[0], lower[step], state[0], phi[0], phi[1], width
+            )
+            enters_hi = wall_face_flux(
+                coefficient, mean, kinds[1], transfers[1], upper[step], state[n - 1], phi[n - 1], phi[n - 2],
+                width,
+            )  # fmt: skip
+        if periodic:
+            enters_lo = phi[n - 1] - phi[0]
+            enters_hi = -enters_lo
+        if mean == INTEGRAL:
+            begin, end = max(first, 1), min(last, n - 1)
+            if first == 0:
+                _raise(state, carry, 0, ratio * (enters_lo - (phi[0] - phi[1])))
+            if last == n:
+                _raise(state, carry, n - 1, ratio * ((phi[n - 2] - phi[n - 1]) + enters_hi))
+            _raise_inner(
+                state[begin:end],
+                carry[begin:end],
+                phi[begin - 1 : end - 1],
+                phi[begin:end],
+                phi[begin + 1 : end + 1],
+                ratio,
+            )
+        else:
+            at_walls[0] = potential(coefficient, lower[step]) if kinds[0] == DIRICHLET else 0.0
+            at_walls[1] = potential(coefficient, upper[step]) if kinds[1] == DIRICHLET else 0.0
+            fill_face_fluxes(coefficient, mean, at_walls, state, phi, faces)
+            faces[0], faces[n] = enters_lo, -enters_hi
+            _raise_between(state, carry, faces[:n], faces[1:], ratio)
+        if source.shape[0] > 0:
+            row = source[min(step, source.shape[0] - 1)]
+            add_compensated(produced, lost[2:], 0, width * _raise_by_source(state, carry, row, dt))
+        fill_potential(coefficient, state[first:last], phi[first:last])
+        add_compensated(inflow, lost, 0, scale * enters_lo)
+        add_compensated(inflow, lost, 1, scale * enters_hi)
         traffic[0] += scale * abs(enters_lo)
         traffic[1] += scale * abs(enters_hi)
+    return not _outside(state, guard[0], guard[1])
 
 
 @compiled_over_samples
 def march(
     coefficient: Coefficient,  # arrays over samples
-    state: FloatArray,  # (sample, nx), changed in place
+    mean: int,
+    kinds: IntArray,  # (sample, 2)
+    transfers: FloatArray,  # (sample, 2)
     lower: FloatArray,  # (sample, most steps)
     upper: FloatArray,
-    steps: NDArray[np.int64],  # (sample,)
+    source: FloatArray,  # (sample, 0 or 1 or most steps, nx)
+    guard: FloatArray,  # (sample, 2)
+    steps: IntArray,  # (sample,)
     dt: FloatArray,  # (sample,)
     width: float,
-    inflow: FloatArray,  # (sample, 2), changed in place
-    traffic: FloatArray,  # (sample, 2), changed in place
-    lost: FloatArray,  # (sample, 2), changed in place
-    carry: FloatArray,  # (sample, nx), changed in place
+    state: FloatArray,  # (sample, nx), changed in place, as all that follows
+    inflow: FloatArray,  # (sample, 2)
+    traffic: FloatArray,  # (sample, 2)
+    lost: FloatArray,  # (sample, 3)
+    produced: FloatArray,  # (sample, 1)
+    carry: FloatArray,  # (sample, nx)
+    kept: NDArray[np.bool_],  # (sample,) whether the guard held
 ) -> None:
     """Advance each sample by its own number of equal steps of its own length."""
     for sample in samples_in_parallel(state.shape[0]):
-        _march(
+        kept[sample] = _march(
             of_sample(coefficient, sample),
-            state[sample],
+            mean,
+            kinds[sample],
+            transfers[sample],
             lower[sample],
             upper[sample],
+            source[sample],
+            guard[sample],
             steps[sample],
             dt[sample],
             width,
+            state[sample],
             inflow[sample],
             traffic[sample],
             lost[sample],
+            produced[sample],
             carry[sample],
         )

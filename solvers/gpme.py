@@ -1,4 +1,4 @@
-"""The generalized porous medium equation u_t = (k(u) u_x)_x in one dimension."""
+"""Explicit solver of the generalized porous medium equation u_t = (k(u) u_x)_x + s in one dimension."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,20 +6,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lawbound.solvers.coefficient import Coefficient, batch_of
+from lawbound.solvers.batch import SIDES, Batch, subset
+from lawbound.solvers.coefficient import Step
 from lawbound.solvers.compiled import parallel_region
+from lawbound.solvers.face_mean import MEANS
 from lawbound.solvers.finite_volume import march
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import SolverError
-from lawbound.solvers.walls import Dirichlet
+from lawbound.solvers.walls import Dirichlet, Neumann, Periodic, Robin
 
-#: Largest k·Δt/h² for which every new average is a convex combination of old values: an inner cell gives
-#: away 2 parts of it, a cell at a Dirichlet wall 2 + 1.
-LIMIT = 1.0 / 3.0
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
-_SIDES = ("x_lo", "x_hi")
+#: Largest k·Δt/h² for which every new average is a convex combination of old values. An inner cell gives away two
+#: parts of it, a cell whose wall stands half a cell away 2 + 1, a cell between a wall and a tracked front 2 + 2.
+LIMIT_INSIDE, LIMIT_AT_WALL, LIMIT_AT_FRONT = 1.0 / 2.0, 1.0 / 3.0, 1.0 / 4.0
 
-# Wall values are sampled for at most this many steps and samples at once, so memory stays flat.
+# Wall and source values are sampled for at most this many numbers at once, so memory stays flat.
 _BLOCK_VALUES = 4_000_000
 
 # Beyond this many steps between two output times a run is a mistake (or an overflow of k), not a long wait.
@@ -28,29 +31,39 @@ _MOST_STEPS = 10**8
 # A wall that starts from rest must be seen moving before the first step is chosen.
 _LEAST_WALL_SAMPLES = 64
 
+# By how much a state that something pours into may outgrow its range before the step is chosen again.
+_HEADROOM = 0.25
+
 
 @dataclass(frozen=True)
 class ExplicitDiffusion:
     """Conservative finite volumes, forward Euler, second order in h, with the step chosen automatically.
 
     Δt = diffusion_number · h² / max k, the maximum being over all values that the discrete maximum principle lets the
-    solution reach before the next output time, which is hit exactly. With diffusion_number ≤ 1/3 no average leaves
-    the range of the initial and wall values. Raises `ValueError` for a larger one.
+    solution reach before the next output time, which is hit exactly. By default the number is the largest that
+    keeps every average within the range of the initial and wall values: 1/3, 1/2 without Dirichlet and Robin
+    walls. `mean` is how k is averaged at a face: "integral" (the one to use), "sub-cell" (the same, with the
+    front of a Stefan problem followed inside its cell), and for comparison "arithmetic", "harmonic" and "shock".
+    Raises `ValueError` for a larger number, an unknown mean, or a mean that needs a front where there is none.
     """
 
-    diffusion_number: float = LIMIT
+    diffusion_number: float | None = None
+    mean: str = "integral"
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.diffusion_number <= LIMIT:
+        number = self.diffusion_number
+        if number is not None and not 0.0 < number <= LIMIT_INSIDE:
             raise ValueError(
-                f"diffusion_number={self.diffusion_number} is outside (0, 1/3]; beyond 1/3 the explicit scheme loses its maximum "
-                "principle, so lower it (the default is the limit)."
+                f"diffusion_number={number} is outside (0, 1/2]; beyond 1/2 the explicit scheme is unstable, "
+                "so lower it, or leave it out."
             )
+        if self.mean not in MEANS:
+            raise ValueError(f"mean={self.mean!r} is not known; use one of {', '.join(MEANS)}.")
 
     @property
     def name(self) -> str:
         """Name and version of the scheme, for provenance."""
-        return "explicit-diffusion 1"
+        return "explicit-diffusion 2" if self.mean == "integral" else f"explicit-diffusion 2 ({self.mean} mean)"
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve one problem."""
@@ -60,139 +73,205 @@ class ExplicitDiffusion:
         """Solve problems that share grid and output times; samples run in parallel, answers do not depend on it."""
         if not problems:
             return []
-        grid, times = problems[0].grid, problems[0].times
-        if any(problem.grid != grid or not np.array_equal(problem.times, times) for problem in problems):
-            raise ValueError(
-                "A batch got several grids or output times; group the problems by grid and times."
-            )
-        batch, nt = len(problems), times.size
-        coefficient = batch_of([problem.equation for problem in problems])
-        now = np.stack([problem.initial for problem in problems])
-        state = np.empty((batch, nt, grid.n))
-        inflow, traffic = np.zeros((batch, nt, 2)), np.zeros((batch, nt, 2))
-        entered, passed, lost = np.zeros((batch, 2)), np.zeros((batch, 2)), np.zeros((batch, 2))
-        carry = np.zeros_like(now)
-        taken = np.zeros(batch, dtype=np.int64)
-        walls = [_WallValues.of(problems, side) for side in _SIDES]
-        state[:, 0] = now
+        batch = Batch.of(problems, "ExplicitDiffusion")
+        numbers = np.array([self._number(problem) for problem in problems])
+        run = _Run.start(batch, numbers, MEANS[self.mean])
+        size, nt = len(batch), batch.times.size
+        state = np.empty((size, nt, batch.grid.n))
+        inflow, traffic = np.zeros((size, nt, 2)), np.zeros((size, nt, 2))
+        produced = np.zeros((size, nt))
+        state[:, 0] = run.state
         for k in range(1, nt):
-            start, stop = float(times[k - 1]), float(times[k])
-            steps = self._steps(problems, coefficient, walls, now, start, stop)
-            taken += steps
-            self._cross(grid.width, coefficient, walls, now, start, stop, steps, entered, passed, lost, carry)
-            state[:, k], inflow[:, k], traffic[:, k] = now, entered + lost, passed
-            self._check(now, problems, stop)
-        at_walls = np.stack(
-            [np.stack([p.walls.x_lo.values(times), p.walls.x_hi.values(times)], axis=1) for p in problems]
-        )
-        return [
-            Trajectory(problem, state[i], at_walls[i], inflow[i], traffic[i], np.zeros(nt), int(taken[i]), self.name)
-            for i, problem in enumerate(problems)
-        ]
+            run.cross(float(batch.times[k - 1]), float(batch.times[k]), self.name)
+            state[:, k], traffic[:, k] = run.state, run.traffic
+            inflow[:, k] = run.inflow + run.lost[:, :2]
+            produced[:, k] = run.produced[:, 0] + run.lost[:, 2]
+        return batch.trajectories(state, inflow, traffic, produced, run.taken, self.name)
+
+    def _number(self, problem: Problem) -> float:
+        """The diffusion number of a problem, checked against the limit of its walls."""
+        followed = self.mean in ("shock", "sub-cell")
+        if followed and not (isinstance(problem.equation, Step) and problem.equation.k_min == 0.0):
+            raise ValueError(
+                f"mean={self.mean!r} follows the front of a Step with k_min=0, `{problem.name}` has {problem.equation}; "
+                'use mean="integral".'
+            )
+        walls = problem.walls.sides.values()
+        if self.mean != "integral" and any(isinstance(wall, Periodic) for wall in walls):
+            raise ValueError(f'mean={self.mean!r} is not offered with periodic walls; use mean="integral".')
+        limit = LIMIT_AT_WALL if any(isinstance(wall, Dirichlet | Robin) for wall in walls) else LIMIT_INSIDE
+        limit = LIMIT_AT_FRONT if followed else limit
+        if self.diffusion_number is not None and self.diffusion_number > limit:
+            raise ValueError(
+                f"diffusion_number={self.diffusion_number} is above {limit:.4g}, the limit with the walls of `{problem.name}`"
+                f"{' and a front that is followed' if followed else ''}; beyond it the explicit scheme loses its maximum "
+                "principle, so lower it, or leave it out."
+            )
+        return self.diffusion_number if self.diffusion_number is not None else limit
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A batch under way: the state now and its ledger, changed in place."""
+
+    batch: Batch
+    numbers: FloatArray  # (sample,)
+    mean: int
+    state: FloatArray  # (sample, nx)
+    carry: FloatArray  # (sample, nx)
+    inflow: FloatArray  # (sample, 2)
+    traffic: FloatArray  # (sample, 2)
+    lost: FloatArray  # (sample, 3)
+    produced: FloatArray  # (sample, 1)
+    taken: IntArray  # (sample,)
+
+    @classmethod
+    def start(cls, batch: Batch, numbers: FloatArray, mean: int) -> "_Run":
+        state = np.stack([problem.initial for problem in batch.problems])
+        size = len(batch)
+        zeros = (np.zeros((size, width)) for width in (2, 2, 3, 1))
+        return cls(batch, numbers, mean, state, np.zeros_like(state), *zeros, np.zeros(size, dtype=np.int64))
+
+    def cross(self, start: float, stop: float, solver: str) -> None:
+        """Advance all samples from one output time to the next."""
+        waiting = np.arange(len(self.batch))
+        guard = np.tile([-np.inf, np.inf], (waiting.size, 1))
+        grows = self.batch.grows
+        reach = np.full(waiting.size, _HEADROOM)
+        while waiting.size:
+            before = [a[waiting].copy() for a in self._ledger()]
+            low, high = self._extremes(waiting, start, stop)
+            room = reach[waiting] * np.maximum(high - low, 1e-3 * np.maximum(abs(low), abs(high)) + 1e-6)
+            low, high = (
+                np.where(grows[waiting], low - room, low),
+                np.where(grows[waiting], high + room, high),
+            )
+            guard[waiting] = np.where(
+                grows[waiting, None], np.stack([low, high], axis=1), np.array([-np.inf, np.inf])
+            )
+            steps = self._steps(waiting, low, high, start, stop)
+            kept = self._march(waiting, steps, guard[waiting], start, stop)
+            for i in waiting[~kept & ~grows[waiting]]:
+                self.batch.checked(int(i), self.state[i], stop, solver)
+            self.taken[waiting[kept]] += steps[kept]
+            # What outgrew its guard starts again from the last output time with shorter steps.
+            for array, old in zip(self._ledger(), before, strict=True):
+                array[waiting[~kept]] = old[~kept]
+            waiting = waiting[~kept]
+            reach[waiting] *= 2.0
+            if (reach[waiting] > 1e12).any():
+                i = int(waiting[0])
+                raise SolverError(
+                    f"Sample {i} ({self.batch.problems[i].name}) outgrows every bound between t={start} and t={stop}; "
+                    "lower its source or the flux of its walls, or give closer output times."
+                )
+        for i in range(len(self.batch)):
+            self.batch.checked(i, self.state[i], stop, solver)
+
+    def _ledger(self) -> list[FloatArray]:
+        return [self.state, self.carry, self.inflow, self.traffic, self.lost, self.produced]
+
+    def _extremes(self, chosen: IntArray, start: float, stop: float) -> tuple[FloatArray, FloatArray]:
+        """Least and largest value of state and walls between two output times."""
+        low, high = self.state[chosen].min(axis=1), self.state[chosen].max(axis=1)
+        times = np.linspace(start, stop, _LEAST_WALL_SAMPLES)
+        for place, i in enumerate(chosen):
+            for wall in self.batch.problems[i].walls.sides.values():
+                if isinstance(wall, Dirichlet | Robin):
+                    values = wall.values(times if callable(wall.value) else times[:1])
+                    low[place] = min(low[place], values.min())
+                    high[place] = max(high[place], values.max())
+        return low, high
 
     def _steps(
-        self,
-        problems: Sequence[Problem],
-        coefficient: Coefficient,
-        walls: Sequence["_WallValues"],
-        now: NDArray[np.float64],
-        start: float,
-        stop: float,
-    ) -> NDArray[np.int64]:
-        """Number of equal steps between two output times, for each sample."""
-        width = problems[0].grid.width
-        counts = np.ones(len(problems), dtype=np.int64)
+        self, chosen: IntArray, low: FloatArray, high: FloatArray, start: float, stop: float
+    ) -> IntArray:
+        """Number of equal steps between two output times, for each of the chosen samples."""
+        width = self.batch.grid.width
+        coefficient = subset(self.batch.coefficient, chosen)
+        counts = np.ones(chosen.size, dtype=np.int64)
         # A finer sampling of a wall may reveal larger values; repeat until the steps cover what they sample.
         while True:
-            extremes = [wall.extremes(start, stop, counts) for wall in walls]
-            low = np.minimum(now.min(axis=1), np.minimum(*(lowest for lowest, _ in extremes)))
-            high = np.maximum(now.max(axis=1), np.maximum(*(highest for _, highest in extremes)))
             with np.errstate(over="ignore"):
                 fastest = coefficient.largest(low, high)
-            needed = np.ceil((stop - start) * fastest / (self.diffusion_number * width**2))
+            needed = np.ceil((stop - start) * fastest / (self.numbers[chosen] * width**2))
             if not (needed <= _MOST_STEPS).all():
-                i = int(np.argmin(needed <= _MOST_STEPS))
+                at = int(np.argmin(needed <= _MOST_STEPS))
+                problem = self.batch.problems[int(chosen[at])]
                 raise SolverError(
-                    f"Sample {i} ({problems[i].name}, {problems[i].equation}) needs {needed[i]:.3g} explicit steps from "
-                    f"t={start} to t={stop}, because k(u) reaches {fastest[i]:.3g} for u in [{low[i]:.3g}, {high[i]:.3g}]; "
-                    f"more than {_MOST_STEPS:.0e} are not tried, so use fewer cells, smaller values or closer times."
+                    f"Sample {int(chosen[at])} ({problem.name}, {problem.equation}) needs {needed[at]:.3g} explicit steps from "
+                    f"t={start} to t={stop}, because k(u) reaches {fastest[at]:.3g} for u in [{low[at]:.3g}, {high[at]:.3g}]; "
+                    f"more than {_MOST_STEPS:.0e} are not tried, so use ImplicitDiffusion, fewer cells, smaller values or "
+                    "closer times."
                 )
             if (needed <= counts).all():
                 return counts
             counts = np.maximum(counts, needed.astype(np.int64))
+            for place, i in enumerate(chosen):
+                for wall in self.batch.problems[i].walls.sides.values():
+                    if isinstance(wall, Dirichlet | Robin) and callable(wall.value):
+                        values = wall.values(_step_times(start, stop, int(counts[place]), 0, int(counts[place])))
+                        low[place] = min(low[place], values.min())
+                        high[place] = max(high[place], values.max())
 
-    def _cross(
-        self,
-        width: float,
-        coefficient: Coefficient,
-        walls: Sequence["_WallValues"],
-        now: NDArray[np.float64],
-        start: float,
-        stop: float,
-        steps: NDArray[np.int64],
-        entered: NDArray[np.float64],
-        passed: NDArray[np.float64],
-        lost: NDArray[np.float64],
-        carry: NDArray[np.float64],
-    ) -> None:
-        """Advance all samples from one output time to the next, a block of steps at a time."""
-        dt = (stop - start) / steps
-        block = max(1, _BLOCK_VALUES // len(now))
+    def _march(
+        self, chosen: IntArray, steps: IntArray, guard: FloatArray, start: float, stop: float
+    ) -> NDArray[np.bool_]:
+        """Advance the chosen samples, a block of steps at a time; which of them kept within their guard."""
+        batch, n = self.batch, self.batch.grid.n
+        whole = chosen.size == len(batch)
+        coefficient = batch.coefficient if whole else subset(batch.coefficient, chosen)
+        arrays = self._ledger() if whole else [a[chosen] for a in self._ledger()]
+        state, carry, inflow, traffic, lost, produced = arrays
+        kept = np.ones(chosen.size, dtype=np.bool_)
+        problems = [batch.problems[i] for i in chosen]
+        changing = any(callable(problem.source) for problem in problems)
+        block = max(1, _BLOCK_VALUES // (chosen.size * (n if changing else 1)))
         for first in range(0, int(steps.max()), block):
-            counts = np.clip(steps - first, 0, block)
-            lower, upper = (wall.at_steps(start, stop, steps, first, counts) for wall in walls)
+            counts = np.where(kept, np.clip(steps - first, 0, block), 0)
+            times = [
+                _step_times(start, stop, int(all_), first, first + int(now))
+                for all_, now in zip(steps, counts, strict=True)
+            ]
+            lower, upper = (_wall_table(problems, side, times) for side in SIDES)
+            source = _source_table(problems, times, changing)
+            still = np.ones(chosen.size, dtype=np.bool_)
             with parallel_region:
-                march(coefficient, now, lower, upper, counts, dt, width, entered, passed, lost, carry)
-
-    def _check(self, now: NDArray[np.float64], problems: Sequence[Problem], time: float) -> None:
-        bad = ~np.isfinite(now).all(axis=1)
-        if bad.any():
-            i = int(np.argmax(bad))
-            raise SolverError(
-                f"Sample {i} ({problems[i].name}, {problems[i].equation}) stopped being finite before t={time}; "
-                f"check its initial and wall values, or lower diffusion_number={self.diffusion_number}."
-            )
-
-
-@dataclass(frozen=True)
-class _WallValues:
-    """One wall of a batch: numbers where it is constant, and the samples whose wall is a function of time."""
-
-    constant: NDArray[np.float64]  # (sample,), NaN where it is a function
-    functions: tuple[tuple[int, Dirichlet], ...]
-
-    @classmethod
-    def of(cls, problems: Sequence[Problem], side: str) -> "_WallValues":
-        walls: list[Dirichlet] = [getattr(problem.walls, side) for problem in problems]
-        moving = tuple((i, wall) for i, wall in enumerate(walls) if callable(wall.value))
-        constant = np.array(
-            [np.nan if callable(wall.value) else wall.value for wall in walls], dtype=np.float64
-        )
-        return cls(constant, moving)
-
-    def extremes(
-        self, start: float, stop: float, counts: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Least and largest value between two output times: where the steps sample it, and often enough besides."""
-        low, high = self.constant.copy(), self.constant.copy()
-        for i, wall in self.functions:
-            times = [_step_times(start, stop, n, 0, n) for n in (int(counts[i]), _LEAST_WALL_SAMPLES)]
-            values = wall.values(np.concatenate([*times, [stop]]))
-            low[i], high[i] = values.min(), values.max()
-        return low, high
-
-    def at_steps(
-        self, start: float, stop: float, steps: NDArray[np.int64], first: int, counts: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Values at the beginning of each of a block of steps, (sample, step)."""
-        values = np.repeat(self.constant[:, None], int(counts.max()), axis=1)
-        for i, wall in self.functions:
-            values[i, : counts[i]] = wall.values(
-                _step_times(start, stop, int(steps[i]), first, first + int(counts[i]))
-            )
-        return values
+                march(
+                    coefficient, self.mean, batch.kinds[chosen], batch.transfers[chosen], lower, upper, source,
+                    guard, counts, (stop - start) / steps, batch.grid.width,
+                    state, inflow, traffic, lost, produced, carry, still,
+                )  # fmt: skip
+            kept &= still
+        if not whole:
+            for array, new in zip(self._ledger(), arrays, strict=True):
+                array[chosen] = new
+        return kept
 
 
-def _step_times(start: float, stop: float, count: int, first: int, last: int) -> NDArray[np.float64]:
+def _wall_table(problems: Sequence[Problem], side: str, times: Sequence[FloatArray]) -> FloatArray:
+    """A wall's values at the beginning of each of a block of steps, (sample, step)."""
+    table = np.zeros((len(problems), max(t.size for t in times)))
+    for i, problem in enumerate(problems):
+        wall = problem.walls.sides[side]
+        if isinstance(wall, Dirichlet | Neumann | Robin):
+            table[i, : times[i].size] = wall.values(times[i]) if callable(wall.value) else wall.value
+    return table
+
+
+def _source_table(problems: Sequence[Problem], times: Sequence[FloatArray], changing: bool) -> FloatArray:
+    """The sources at the beginning of each of a block of steps, (sample, step, nx); one step if they are steady."""
+    if all(problem.source is None for problem in problems):
+        return np.zeros((len(problems), 0, problems[0].grid.shape[0]))
+    if not changing:
+        return np.stack([problem.source_at(0.0)[None] for problem in problems])
+    table = np.zeros((len(problems), max(t.size for t in times), problems[0].grid.shape[0]))
+    for i, problem in enumerate(problems):
+        for j, time in enumerate(times[i]):
+            table[i, j] = problem.source_at(float(time))
+    return table
+
+
+def _step_times(start: float, stop: float, count: int, first: int, last: int) -> FloatArray:
     """The times at which steps `first` up to, not including, `last` of `count` equal ones begin."""
     return np.asarray(start + (stop - start) / count * np.arange(first, last), dtype=np.float64)

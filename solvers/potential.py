@@ -3,14 +3,12 @@
 Each is declared once and has one body for each class of coefficient, chosen while compiling.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from lawbound.solvers.coefficient import Coefficient, Constant, Custom, Phases, Power, Step, Tabulated
-from lawbound.solvers.compiled import chosen_by_type, compiled, compiled_for_a_user
-from lawbound.solvers.power import powers
+from lawbound.solvers.compiled import chosen_by_type, compiled, compiled_for_a_user, values_of
+from lawbound.solvers.power import power, powers
 
 FloatArray = NDArray[np.float64]
 
@@ -98,8 +96,7 @@ def _power_conductivity(coefficient: Power, u: float) -> float:
     a, m = abs(u), coefficient.m
     if _is_small_integer(m):
         return _small_power(a, int(m))
-    # Ahead of a front u is exactly 0, and a comparison is far cheaper than a power.
-    return 0.0 if a == 0.0 else float(a**m)
+    return power(a, m)
 
 
 _power_k = compiled(_power_conductivity)
@@ -320,34 +317,26 @@ chosen_by_type(
 )
 
 
-def ready(coefficients: Sequence[Coefficient], low: float, high: float) -> list[Coefficient]:
-    """Coefficients that compiled code can take: user functions compiled, or tabulated over [low, high].
+def ready(coefficient: Coefficient, low: float, high: float) -> Coefficient:
+    """A coefficient that compiled code can take: a user's functions compiled, or tabulated over [low, high] and more.
 
-    Raises `ValueError` where k(u) is negative or not finite within the range.
+    Raises `ValueError` where k(u) is negative or not finite in [low, high].
     """
-    made: dict[Custom, Coefficient] = {}
-    result: list[Coefficient] = []
-    for coefficient in coefficients:
-        if isinstance(coefficient, Custom):
-            if coefficient not in made:
-                made[coefficient] = _compiled_or_tabulated(coefficient, low, high)
-            coefficient = made[coefficient]
-        result.append(coefficient)
-    return result
-
-
-def _compiled_or_tabulated(custom: Custom, low: float, high: float) -> Coefficient:
-    custom.largest(low, high)
-    if custom.potential is not None:
-        return Custom(compiled_for_a_user(custom.k), compiled_for_a_user(custom.potential), custom.reach)
+    if not isinstance(coefficient, Custom):
+        return coefficient
+    coefficient.largest(low, high)
+    if coefficient.potential is not None:
+        return Custom(compiled_for_a_user(coefficient.k), compiled_for_a_user(coefficient.potential))
     margin = 0.5 * (high - low) or 0.5 * max(abs(high), 1.0)
-    low, high = custom.reach or (low - margin, high + margin)
+    low, high = coefficient.reach or (low - margin, high + margin)
     u, spacing = np.linspace(low, high, _INTERVALS + 1, retstep=True)
-    k = np.array([custom.k(float(value)) for value in u], dtype=np.float64)
-    # Five-point Gauss-Legendre in each interval; where the margin reaches values that make no sense, k is kept.
+    # Five-point Gauss-Legendre in each interval. Where the margin holds values that make no sense, nothing conducts.
     at, weight = np.polynomial.legendre.leggauss(5)
     inner = u[:-1, None] + 0.5 * spacing * (at + 1.0)
-    values = np.array([[custom.k(float(value)) for value in row] for row in inner], dtype=np.float64)
-    k, values = (np.where(np.isfinite(v) & (v > 0.0), v, 0.0) for v in (k, values))
-    phi = np.concatenate([[0.0], np.cumsum(0.5 * spacing * (values @ weight))])
+    k, within = (_allowed(values_of(coefficient.k, points)) for points in (u, inner))
+    phi = np.concatenate([[0.0], np.cumsum(0.5 * spacing * (within @ weight))])
     return Tabulated(float(low), float(spacing), phi - np.interp(0.0, u, phi), k)
+
+
+def _allowed(k: FloatArray) -> FloatArray:
+    return np.where(np.isfinite(k) & (k > 0.0), k, 0.0)

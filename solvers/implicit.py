@@ -1,0 +1,211 @@
+"""One implicit stage on a row of cells: u + c · (−Δ Φ(u)) = b by Newton's method, and the flux blend that keeps bounds.
+
+With e = c k(u) and w = e δ the linear system of a Newton step is δ_i + 2 w_i − w_{i−1} − w_{i+1} = −r_i. Its matrix is a
+column-diagonally dominant M-matrix for every k ≥ 0, so elimination needs no pivots and does not amplify
+rounding. It runs from both ends to the middle: two short chains instead of one long one, and a mirrored
+problem has the mirrored answer. δ comes from the row itself, so what leaves a cell enters the next.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawbound.solvers.coefficient import Coefficient
+from lawbound.solvers.compiled import compiled
+from lawbound.solvers.potential import fill_both
+from lawbound.solvers.wall_flux import PERIODIC, entering, resistance
+
+FloatArray = NDArray[np.float64]
+
+_MOST_ITERATIONS = 40
+
+
+@compiled
+def _eliminate(e: FloatArray, r: FloatArray, first: float, last: float, s: FloatArray, w: FloatArray) -> None:
+    """w = e δ for the rows of a tridiagonal Newton system whose end rows have diagonals `first` and `last`.
+
+    s is work space. A row with e = 0 passes nothing on.
+    """
+    n = e.size
+    middle = n // 2
+    # w holds the reduced right-hand sides until they are replaced by the solution.
+    s_lo, g_lo = 0.0, 0.0
+    if middle > 0:
+        s_lo = e[0] / first
+        g_lo = -r[0]
+        s[0], w[0] = s_lo, g_lo
+    s_hi, g_hi = 0.0, 0.0
+    if middle < n - 1:
+        s_hi = e[n - 1] / last
+        g_hi = -r[n - 1]
+        s[n - 1], w[n - 1] = s_hi, g_hi
+    both = min(middle - 1, n - 2 - middle)
+    for j in range(1, both + 1):
+        k = n - 1 - j
+        g_lo = s_lo * g_lo - r[j]
+        g_hi = s_hi * g_hi - r[k]
+        s_lo = e[j] / (1.0 + e[j] * (2.0 - s_lo))
+        s_hi = e[k] / (1.0 + e[k] * (2.0 - s_hi))
+        s[j], w[j] = s_lo, g_lo
+        s[k], w[k] = s_hi, g_hi
+    # For even n the lower half is longer by one.
+    for j in range(both + 1, middle):
+        g_lo = s_lo * g_lo - r[j]
+        s_lo = e[j] / (1.0 + e[j] * (2.0 - s_lo))
+        s[j], w[j] = s_lo, g_lo
+    diagonal = 1.0 + 2.0 * e[middle]
+    if middle == 0:
+        diagonal = first
+    elif middle == n - 1:
+        diagonal = last
+    g = (s_lo * g_lo + s_hi * g_hi) - r[middle]
+    w[middle] = e[middle] * (g / (diagonal - e[middle] * (s_lo + s_hi)))
+    lower = w[middle]
+    upper = lower
+    for j in range(1, min(middle, n - 1 - middle) + 1):
+        lower = s[middle - j] * (w[middle - j] + lower)
+        upper = s[middle + j] * (w[middle + j] + upper)
+        w[middle - j] = lower
+        w[middle + j] = upper
+    for j in range(n - 1 - middle + 1, middle + 1):
+        lower = s[middle - j] * (w[middle - j] + lower)
+        w[middle - j] = lower
+
+
+@compiled
+def _corrections(r: FloatArray, w: FloatArray, delta: FloatArray) -> None:
+    """δ_i = −r_i + (w_{i−1} − w_i) − (w_i − w_{i+1}) in all rows but the end ones."""
+    left, mid, right, row, out = w[:-2], w[1:-1], w[2:], r[1:-1], delta[1:-1]
+    for i in range(row.size):
+        out[i] = ((left[i] - mid[i]) - (mid[i] - right[i])) - row[i]
+
+
+@compiled
+def _residuals(u: FloatArray, b: FloatArray, phi: FloatArray, c: float, r: FloatArray) -> None:
+    """r = u + c (2Φ_i − Φ_{i−1} − Φ_{i+1}) − b in all rows but the end ones."""
+    left, mid, right = phi[:-2], phi[1:-1], phi[2:]
+    state, target, out = u[1:-1], b[1:-1], r[1:-1]
+    for i in range(out.size):
+        out[i] = (state[i] - target[i]) + c * ((mid[i] - left[i]) - (right[i] - mid[i]))
+
+
+@compiled
+def _count_large(delta: FloatArray, tolerance: float) -> int:
+    count = 0
+    for i in range(delta.size):
+        count += 0 if abs(delta[i]) <= tolerance else 1
+    return count
+
+
+@compiled
+def _scaled(k: FloatArray, c: float, e: FloatArray) -> None:
+    for i in range(k.size):
+        e[i] = c * k[i]
+
+
+@compiled
+def _moved(u: FloatArray, delta: FloatArray) -> None:
+    for i in range(u.size):
+        u[i] += delta[i]
+
+
+@compiled
+def _moved_within(u: FloatArray, delta: FloatArray, low: float, high: float) -> None:
+    for i in range(u.size):
+        u[i] = min(max(u[i] + delta[i], low), high)
+
+
+@compiled
+def _periodic_corrections(
+    e: FloatArray, r: FloatArray, s: FloatArray, w: FloatArray, delta: FloatArray
+) -> None:
+    """δ where the two ends are neighbours: a tridiagonal system plus a matrix of rank one (Sherman-Morrison)."""
+    n = e.size
+    corner = 1.0 + 2.0 * e[0]
+    first, last = 2.0 * corner, (1.0 + 2.0 * e[n - 1]) + e[0] * e[n - 1] / corner
+    _eliminate(e, r, first, last, s, w)
+    _corrections(r, w, delta)
+    delta[0] = (w[1] - r[0]) / first
+    delta[n - 1] = (w[n - 2] - r[n - 1]) / last
+    # A = T + p qᵀ, p = (−corner, …, −e₀), q = (1, …, e_{n−1} / corner).
+    other, answer = np.zeros(n), np.empty(n)
+    other[0], other[n - 1] = corner, e[0]
+    _eliminate(e, other, first, last, s, w)
+    _corrections(other, w, answer)
+    answer[0] = (w[1] - other[0]) / first
+    answer[n - 1] = (w[n - 2] - other[n - 1]) / last
+    share = e[n - 1] / corner
+    factor = (delta[0] + share * delta[n - 1]) / (1.0 + (answer[0] + share * answer[n - 1]))
+    for i in range(n):
+        delta[i] -= factor * answer[i]
+
+
+@compiled
+def solve_stage(
+    coefficient: Coefficient,
+    kinds: NDArray[np.int64],  # (2,) of wall_flux's codes
+    transfers: FloatArray,  # (2,)
+    values: FloatArray,  # (2,) wall values at the time of the stage
+    width: float,
+    c: float,  # γ Δt / h²
+    b: FloatArray,  # (n,)
+    low: float,  # iterates are kept in [low, high], where the solution is known to be
+    high: float,
+    tolerance: float,
+    u: FloatArray,  # (n,) guess, replaced by the solution
+    fluxes: FloatArray,  # (2,) out: what enters through each wall, times width
+    work: FloatArray,  # (6, n)
+) -> int:
+    """Solve u_i + c (2Φ_i − Φ_{i−1} − Φ_{i+1}) = b_i with the walls' fluxes at the ends; n ≥ 3.
+
+    Returns the number of Newton steps, or −1 if they do not settle. The last step is a full Newton step, and
+    `fluxes` are linearised with it: Σu = Σb + c Σ fluxes up to rounding, whatever the tolerance.
+    """
+    n = u.size
+    phi, e, r, s, w, delta = work[0], work[1], work[2], work[3], work[4], work[5]
+    periodic = kinds[0] == PERIODIC
+    for iteration in range(_MOST_ITERATIONS):
+        fill_both(coefficient, u, phi, e)
+        k_lo, k_hi = e[0], e[n - 1]
+        _scaled(e, c, e)
+        _residuals(u, b, phi, c, r)
+        if periodic:
+            seam = phi[n - 1] - phi[0]
+            r[0] = (u[0] - b[0]) + c * ((phi[0] - phi[1]) - seam)
+            r[n - 1] = (u[n - 1] - b[n - 1]) + c * ((phi[n - 1] - phi[n - 2]) + seam)
+            _periodic_corrections(e, r, s, w, delta)
+            seam += (e[n - 1] * delta[n - 1] - e[0] * delta[0]) / c
+            fluxes[0], fluxes[1] = seam, -seam
+        else:
+            enters_lo = entering(coefficient, kinds[0], transfers[0], values[0], u[0], phi[0], width)
+            enters_hi = entering(coefficient, kinds[1], transfers[1], values[1], u[n - 1], phi[n - 1], width)
+            yields_lo = resistance(
+                coefficient, kinds[0], transfers[0], values[0], u[0], phi[0], k_lo, width
+            )
+            yields_hi = resistance(
+                coefficient, kinds[1], transfers[1], values[1], u[n - 1], phi[n - 1], k_hi, width
+            )
+            r[0] = (u[0] - b[0]) + c * ((phi[0] - phi[1]) - enters_lo)
+            r[n - 1] = (u[n - 1] - b[n - 1]) + c * ((phi[n - 1] - phi[n - 2]) - enters_hi)
+            first, last = 1.0 + e[0] + c * yields_lo, 1.0 + e[n - 1] + c * yields_hi
+            # Where nothing conducts and nothing is out of balance, a stretch of rows at an end answers nothing.
+            stop = n
+            while stop > 3 and e[stop - 1] == 0.0 and r[stop - 1] == 0.0 and last == 1.0:
+                stop -= 1
+            start = 0
+            while start < stop - 3 and e[start] == 0.0 and r[start] == 0.0 and first == 1.0:
+                start += 1
+            inner_first = first if start == 0 else 1.0 + 2.0 * e[start]
+            inner_last = last if stop == n else 1.0 + 2.0 * e[stop - 1]
+            w[:start] = 0.0
+            w[stop:] = 0.0
+            _eliminate(e[start:stop], r[start:stop], inner_first, inner_last, s[start:stop], w[start:stop])
+            _corrections(r, w, delta)
+            delta[0] = (w[1] - r[0]) / first
+            delta[n - 1] = (w[n - 2] - r[n - 1]) / last
+            fluxes[0] = enters_lo - yields_lo * delta[0]
+            fluxes[1] = enters_hi - yields_hi * delta[n - 1]
+        if _count_large(delta, tolerance) == 0:
+            _moved(u, delta)
+            return iteration + 1
+        _moved_within(u, delta, low, high)
+    return -1

@@ -1,0 +1,389 @@
+"""Implicit steps in time on one row of cells, their length controlled by an error estimate: compiled.
+
+Backward Euler (order 1) keeps bounds and monotonicity at any step. The second-order scheme is the two-stage,
+stiffly accurate, L-stable SDIRK method with γ = 1 − 1/√2 (Alexander, SIAM J. Numer. Anal. 14, 1977, (2.2));
+where it would leave the range that the data allow, its fluxes are blended with backward Euler's, as far
+as needed and no further (Zalesak, J. Comput. Phys. 31, 1979, (10)-(14)).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawbound.solvers.coefficient import Coefficient
+from lawbound.solvers.compiled import compiled, compiled_over_samples, samples_in_parallel
+from lawbound.solvers.finite_volume import add_compensated
+from lawbound.solvers.implicit import solve_stage
+from lawbound.solvers.potential import of_sample
+from lawbound.solvers.wall_flux import DIRICHLET, NEUMANN, PERIODIC, ROBIN
+
+FloatArray = NDArray[np.float64]
+
+GAMMA = 1.0 - 1.0 / np.sqrt(2.0)
+#: |R(z) − e^z| / |z|³ of the second-order scheme: 3γ² − 2γ³ − 1/6.
+_ERROR_CONSTANT = 3.0 * GAMMA**2 - 2.0 * GAMMA**3 - 1.0 / 6.0
+_NEWTON_TIGHT = 1e-11
+_NEWTON_SHARE = 1e-2  # of the step tolerance, for stages whose error is measured anyway
+_SAFETY, _LEAST_FACTOR, _MOST_FACTOR = 0.85, 0.2, 4.0
+_ROUND_OFF = 1e-14
+_LEAST_STEP = 1e-14  # relative to the time span
+
+# What `advance` returns.
+ARRIVED, ATTEMPTED, STUCK, NOT_FINITE = 0, 1, 2, 3
+
+# Places in `clock`, (4,): the time, the step to try next, the least step, the scale of u.
+TIME, STEP, LEAST, SCALE = 0, 1, 2, 3
+# Places in `counts`, (3,): steps taken, steps rejected, Newton steps.
+TAKEN, REJECTED, NEWTON = 0, 1, 2
+# Places in `form`, (3,), of a wall value known to compiled code: kind, and its numbers.
+CONSTANT, POWER_OF_TIME, GIVEN = 0, 1, 2
+
+
+@compiled
+def planned_step(time: float, step: float, stop: float) -> float:
+    """The step to try: `stop` is hit exactly, and not by a sliver after a long step."""
+    left = stop - time
+    if step >= left:
+        return left
+    return 0.5 * left if 2.0 * step > left else step
+
+
+@compiled
+def _wall_value(form: FloatArray, time: float, given: float) -> float:
+    if form[0] == CONSTANT:
+        return float(form[1])
+    if form[0] == POWER_OF_TIME:
+        return float((form[1] * time) ** form[2])
+    return given
+
+
+@compiled
+def _range(u: FloatArray) -> tuple[float, float]:
+    low, high = u[0], u[0]
+    for i in range(u.size):
+        low = min(low, u[i])
+        high = max(high, u[i])
+    return low, high
+
+
+@compiled
+def _allowed(
+    u: FloatArray, kinds: NDArray[np.int64], first: FloatArray, second: FloatArray, source: FloatArray
+) -> tuple[float, float]:
+    """The range that a step cannot leave: what was there and what the walls show, unless something pours in."""
+    low, high = _range(u)
+    for side in range(2):
+        if kinds[side] == DIRICHLET or kinds[side] == ROBIN:
+            low = min(low, min(first[side], second[side]))
+            high = max(high, max(first[side], second[side]))
+        elif kinds[side] == NEUMANN:
+            if max(first[side], second[side]) > 0.0:
+                high = np.inf
+            if min(first[side], second[side]) < 0.0:
+                low = -np.inf
+    for i in range(source.size):
+        if source.flat[i] > 0.0:
+            high = np.inf
+        elif source.flat[i] < 0.0:
+            low = -np.inf
+    return low, high
+
+
+@compiled
+def _predicted(
+    u: FloatArray, rate: FloatArray, dt: float, low: float, high: float, guess: FloatArray
+) -> None:
+    for i in range(u.size):
+        guess[i] = min(max(u[i] + dt * rate[i], low), high)
+
+
+@compiled
+def _with_source(u: FloatArray, source: FloatArray, stage: int, dt: float, b: FloatArray) -> None:
+    if source.shape[0] == 0:
+        for i in range(u.size):
+            b[i] = u[i]
+    else:
+        row = source[min(stage, source.shape[0] - 1)]
+        for i in range(u.size):
+            b[i] = u[i] + dt * row[i]
+
+
+@compiled
+def _produced(source: FloatArray, stage: int) -> float:
+    total = 0.0
+    if source.shape[0] > 0:
+        row = source[min(stage, source.shape[0] - 1)]
+        for i in range(row.size):
+            total += row[i]
+    return total
+
+
+@compiled
+def _blend(
+    u: FloatArray,  # (n,) the bounded solution, replaced by the blend
+    wanted: FloatArray,  # (n,) the accurate one
+    low: float,
+    high: float,
+    entered: FloatArray,  # (2,) what the bounded one let in through the walls, per cell width; replaced
+    wanted_entered: FloatArray,  # (2,)
+    periodic: bool,
+    flux: FloatArray,  # (n + 1,) work
+    gain: FloatArray,  # (n,) work
+    loss: FloatArray,  # (n,) work
+) -> None:
+    """u + what limited differences of the two schemes' face fluxes bring; conservative, within [low, high]."""
+    n = u.size
+    flux[0] = wanted_entered[0] - entered[0]
+    for i in range(n):
+        flux[i + 1] = flux[i] - (wanted[i] - u[i])
+    if not periodic:
+        flux[n] = -(wanted_entered[1] - entered[1])
+    for i in range(n):
+        rises = max(flux[i], 0.0) + max(-flux[i + 1], 0.0)
+        falls = max(-flux[i], 0.0) + max(flux[i + 1], 0.0)
+        gain[i] = min(1.0, max(high - u[i], 0.0) / rises) if rises > 0.0 else 1.0
+        loss[i] = min(1.0, max(u[i] - low, 0.0) / falls) if falls > 0.0 else 1.0
+    for i in range(n + 1):
+        left, right = i - 1, i
+        if periodic:
+            left, right = (i - 1) % n, i % n
+        share = 1.0
+        if flux[i] > 0.0:
+            if right < n:
+                share = min(share, gain[right])
+            if left >= 0:
+                share = min(share, loss[left])
+        else:
+            if right < n:
+                share = min(share, loss[right])
+            if left >= 0:
+                share = min(share, gain[left])
+        flux[i] *= share
+    if periodic:
+        flux[n] = flux[0]
+    for i in range(n):
+        u[i] += flux[i] - flux[i + 1]
+    entered[0] += flux[0]
+    entered[1] -= flux[n]
+
+
+@compiled
+def _mean_size(a: FloatArray) -> float:
+    # Eight sums side by side: a single one would wait for each addition.
+    parts = np.zeros(8)
+    whole = a.size // 8
+    for i in range(whole):
+        for j in range(8):
+            parts[j] += abs(a[8 * i + j])
+    total = 0.0
+    for i in range(8 * whole, a.size):
+        total += abs(a[i])
+    for j in range(8):
+        total += parts[j]
+    return total / a.size
+
+
+@compiled
+def advance(
+    coefficient: Coefficient,
+    kinds: NDArray[np.int64],  # (2,)
+    transfers: FloatArray,  # (2,)
+    forms: FloatArray,  # (2, 3) walls whose value compiled code knows
+    given: FloatArray,  # (2, 2) stage, side: values of the other walls at the stages of the step to come
+    source: FloatArray,  # (0, n) none, (1, n) steady, (2, n) at the stages of the step to come
+    width: float,
+    order: int,
+    tolerance: float,  # of a step: mean |error| relative to the scale of u; inf takes every step
+    longest: float,
+    stop: float,
+    attempts: int,
+    u: FloatArray,  # (n,) changed in place, as all that follows
+    rate: FloatArray,  # (n,) u_t at the current time
+    clock: FloatArray,
+    counts: NDArray[np.int64],
+    inflow: FloatArray,  # (2,)
+    traffic: FloatArray,  # (2,)
+    lost: FloatArray,  # (3,) low-order parts of inflow and produced
+    produced: FloatArray,  # (1,)
+    work: FloatArray,  # (13, n + 1)
+) -> int:
+    """Step from the clock's time towards `stop`, at most `attempts` steps, rejected ones included."""
+    n = u.size
+    b, one, two, low_order, error = work[6, :n], work[7, :n], work[8, :n], work[9, :n], work[10, :n]
+    newton_work = work[:6, :n]
+    first, second = np.empty(2), np.empty(2)
+    flux_one, flux_two, entered = np.empty(2), np.empty(2), np.empty(2)
+    gamma = GAMMA if order == 2 else 1.0
+    for _ in range(attempts):
+        if clock[TIME] >= stop:
+            return ARRIVED
+        dt = planned_step(clock[TIME], min(clock[STEP], longest), stop)
+        for side in range(2):
+            first[side] = _wall_value(forms[side], clock[TIME] + gamma * dt, given[0, side])
+            second[side] = _wall_value(forms[side], clock[TIME] + dt, given[1, side])
+        low, high = _allowed(u, kinds, first, second, source)
+        for side in range(2):
+            if kinds[side] == DIRICHLET or kinds[side] == ROBIN:
+                clock[SCALE] = max(clock[SCALE], abs(second[side]))
+        scale = clock[SCALE]
+        ratio = dt / (width * width)
+        settled = True
+        if order == 1:
+            _predicted(u, rate, dt, low, high, two)
+            _with_source(u, source, 1, dt, b)
+            steps = solve_stage(
+                coefficient, kinds, transfers, second, width, ratio, b, low, high,
+                _NEWTON_TIGHT * scale, two, flux_two, newton_work,
+            )  # fmt: skip
+            counts[NEWTON] += abs(steps)
+            settled = steps > 0
+            for i in range(n):
+                error[i] = 0.5 * ((two[i] - u[i]) - dt * rate[i])
+            for side in range(2):
+                entered[side] = ratio * flux_two[side]
+            made = dt * _produced(source, 1)
+        else:
+            loose = _NEWTON_SHARE * min(tolerance, 1e-3) * scale
+            _predicted(u, rate, gamma * dt, low, high, one)
+            _with_source(u, source, 0, gamma * dt, b)
+            steps = solve_stage(
+                coefficient, kinds, transfers, first, width, gamma * ratio, b, low, high,
+                loose, one, flux_one, newton_work,
+            )  # fmt: skip
+            counts[NEWTON] += abs(steps)
+            settled = steps > 0
+            if settled:
+                slope = 1.0 / gamma
+                for i in range(n):
+                    b[i] = u[i] + (slope - 1.0) * (one[i] - u[i])
+                    two[i] = min(max(u[i] + slope * (one[i] - u[i]), low), high)
+                _with_source(b, source, 1, gamma * dt, b)
+                steps = solve_stage(
+                    coefficient, kinds, transfers, second, width, gamma * ratio, b, -np.inf, np.inf,
+                    loose, two, flux_two, newton_work,
+                )  # fmt: skip
+                counts[NEWTON] += abs(steps)
+                settled = steps > 0
+                # dt³ u_ttt from the second divided difference of u_t at t, t + γ dt and t + dt.
+                bend = 2.0 * _ERROR_CONSTANT
+                for i in range(n):
+                    f1 = (one[i] - u[i]) / gamma
+                    f2 = (two[i] - (u[i] + (slope - 1.0) * (one[i] - u[i]))) / gamma
+                    error[i] = bend * ((f2 - f1) / (1.0 - gamma) - (f1 - dt * rate[i]) / gamma)
+                for side in range(2):
+                    entered[side] = ratio * ((1.0 - gamma) * flux_one[side] + gamma * flux_two[side])
+                made = dt * ((1.0 - gamma) * _produced(source, 0) + gamma * _produced(source, 1))
+        if not settled:
+            counts[REJECTED] += 1
+            clock[STEP] = 0.25 * dt
+            if clock[STEP] < clock[LEAST]:
+                return STUCK
+            continue
+        size = _mean_size(error)
+        if not np.isfinite(size):
+            return NOT_FINITE
+        wrong = size / (tolerance * scale) if scale > 0.0 else 0.0
+        factor = _MOST_FACTOR
+        if wrong > 0.0:
+            factor = min(max(_SAFETY * wrong ** (-1.0 / (order + 1.0)), _LEAST_FACTOR), _MOST_FACTOR)
+        if wrong > 1.0 and dt > clock[LEAST]:
+            counts[REJECTED] += 1
+            clock[STEP] = max(factor * dt, clock[LEAST])
+            continue
+        # u_t at the end, from the last stage: the scheme is stiffly accurate.
+        if order == 1:
+            for i in range(n):
+                rate[i] = (two[i] - u[i]) / dt
+        else:
+            for i in range(n):
+                rate[i] = (two[i] - (u[i] + (1.0 / gamma - 1.0) * (one[i] - u[i]))) / (gamma * dt)
+            least, most = _range(two)
+            slack = _ROUND_OFF * scale
+            if least < low - slack or most > high + slack:
+                # Backward Euler with the accurate scheme's source, so that the two differ by fluxes only.
+                _with_source(u, source, 0, (1.0 - gamma) * dt, b)
+                _with_source(b, source, 1, gamma * dt, b)
+                for i in range(n):
+                    low_order[i] = min(max(two[i], low), high)
+                steps = solve_stage(
+                    coefficient, kinds, transfers, second, width, ratio, b, low, high,
+                    _NEWTON_TIGHT * scale, low_order, flux_two, newton_work,
+                )  # fmt: skip
+                counts[NEWTON] += abs(steps)
+                if steps < 0:
+                    counts[REJECTED] += 1
+                    clock[STEP] = 0.25 * dt
+                    if clock[STEP] < clock[LEAST]:
+                        return STUCK
+                    continue
+                flux_one[0], flux_one[1] = entered[0], entered[1]
+                entered[0], entered[1] = ratio * flux_two[0], ratio * flux_two[1]
+                _blend(
+                    low_order, two, low, high, entered, flux_one, kinds[0] == PERIODIC,
+                    work[11], work[12, :n], error,
+                )  # fmt: skip
+                for i in range(n):
+                    two[i] = low_order[i]
+        for i in range(n):
+            u[i] = two[i]
+        for side in range(2):
+            add_compensated(inflow, lost, side, width * entered[side])
+            traffic[side] += width * abs(entered[side])
+        add_compensated(produced, lost[2:], 0, width * made)
+        counts[TAKEN] += 1
+        last = planned_step(clock[TIME], min(clock[STEP], longest), stop) == stop - clock[TIME]
+        clock[TIME] = stop if last else clock[TIME] + dt
+        # A step cut short by an output time says nothing against the longer one that was wanted.
+        clock[STEP] = max(factor * dt, min(clock[STEP], longest)) if dt < clock[STEP] and factor >= 1.0 else factor * dt
+    return ARRIVED if clock[TIME] >= stop else ATTEMPTED
+
+
+@compiled_over_samples
+def advance_all(
+    coefficient: Coefficient,  # arrays over samples; all that follows has samples first
+    kinds: NDArray[np.int64],
+    transfers: FloatArray,
+    forms: FloatArray,
+    given: FloatArray,
+    source: FloatArray,
+    width: float,
+    order: int,
+    tolerance: float,
+    longest: float,
+    stop: float,
+    attempts: int,
+    u: FloatArray,
+    rate: FloatArray,
+    clock: FloatArray,
+    counts: NDArray[np.int64],
+    inflow: FloatArray,
+    traffic: FloatArray,
+    lost: FloatArray,
+    produced: FloatArray,
+    status: NDArray[np.int64],
+) -> None:
+    """`advance` for each sample that has not yet arrived, on its own steps."""
+    for sample in samples_in_parallel(u.shape[0]):
+        if clock[sample, TIME] < stop:
+            status[sample] = advance(
+                of_sample(coefficient, sample),
+                kinds[sample],
+                transfers[sample],
+                forms[sample],
+                given[sample],
+                source[sample],
+                width,
+                order,
+                tolerance,
+                longest,
+                stop,
+                attempts,
+                u[sample],
+                rate[sample],
+                clock[sample],
+                counts[sample],
+                inflow[sample],
+                traffic[sample],
+                lost[sample],
+                produced[sample],
+                np.empty((13, u.shape[1] + 1)),
+            )
