@@ -1,9 +1,11 @@
 """The one place that calls numba, so that flags live here and type checkers still see plain functions."""
 
+import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Timer
 from typing import Any, TypeVar, cast
 
 import numba
@@ -36,11 +38,13 @@ def _kept_until_any_source_changes(function: Function) -> Function:
 
 _STAMP = _stamp_of_all_sources()
 
+_threads: int = numba.config.NUMBA_NUM_THREADS
+
 
 def compiled(function: Function) -> Function:
     """Compile a function of scalars, arrays and tuples; the machine code is kept on disk."""
     return cast(
-        Function, _kept_until_any_source_changes(numba.njit(cache=True, error_model="numpy")(function))
+        Function, _kept_until_any_source_changes(numba.njit(cache=True, nogil=True, error_model="numpy")(function))
     )
 
 
@@ -96,11 +100,46 @@ def chosen_by_type(declared: Callable[..., Any], choices: Mapping[type, Callable
     overload(declared, strict=False)(choose)
 
 
+def _announced(kernel: Callable[..., Any], call: Callable[[], None]) -> None:
+    """Run `call`; if the kernel still has to be compiled and that takes a while, say so to a person who waits."""
+    if getattr(kernel, "signatures", True) or not sys.stderr.isatty():
+        call()
+        return
+    text = "lawbound: compiling a solver; the machine code is kept, so this happens once …\n"
+    note = Timer(1.0, sys.stderr.write, [text])
+    note.start()
+    try:
+        call()
+    finally:
+        note.cancel()
+
+
+def over_samples(kernel: Callable[..., None], samples: int, *arguments: Any) -> None:
+    """kernel(first, last, *arguments) for ranges that cover all samples, on as many threads as `use_threads` set.
+
+    The kernel changes arrays in place, each sample its own rows, and releases Python's lock, so several Python
+    threads may be here at once, and worker processes may be forked afterwards.
+    """
+    if _threads == 1 or samples == 1 or not getattr(kernel, "signatures", True):
+        _announced(kernel, lambda: kernel(0, samples, *arguments))
+        return
+    ends = np.linspace(0, samples, min(samples, 4 * _threads) + 1).astype(int).tolist()
+    with ThreadPoolExecutor(min(_threads, samples)) as pool:
+        parts = [
+            pool.submit(kernel, first, last, *arguments)
+            for first, last in zip(ends[:-1], ends[1:], strict=True)
+        ]
+        for part in parts:
+            part.result()
+
+
 #: Hold this while calling a `compiled_over_samples` function: of numba's threading layers, the one that is
 #: always there ends the process if two Python threads enter parallel code together.
 parallel_region = Lock()
 
 
 def use_threads(count: int) -> None:
-    """Run loops over samples on this many threads, in this process."""
+    """Run loops over samples on this many threads, in this process; all cores by default."""
+    global _threads
+    _threads = max(1, count)
     numba.set_num_threads(count)

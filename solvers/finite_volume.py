@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lawbound.solvers.coefficient import Coefficient
-from lawbound.solvers.compiled import compiled, compiled_over_samples, samples_in_parallel
+from lawbound.solvers.compiled import compiled
 from lawbound.solvers.face_mean import INTEGRAL, fill_face_fluxes, wall_face_flux
 from lawbound.solvers.potential import fill_potential, of_sample, potential
 from lawbound.solvers.wall_flux import DIRICHLET, NEUMANN, PERIODIC, entering
@@ -208,8 +208,10 @@ def _march(
     return not _outside(state, guard[0], guard[1])
 
 
-@compiled_over_samples
+@compiled
 def march(
+    first: int,
+    last: int,
     coefficient: Coefficient,  # arrays over samples
     mean: int,
     kinds: IntArray,  # (sample, 2)
@@ -229,8 +231,8 @@ def march(
     carry: FloatArray,  # (sample, nx)
     kept: NDArray[np.bool_],  # (sample,) whether the guard held
 ) -> None:
-    """Advance each sample by its own number of equal steps of its own length."""
-    for sample in samples_in_parallel(state.shape[0]):
+    """Advance samples first … last − 1, each by its own number of equal steps of its own length."""
+    for sample in range(first, last):
         kept[sample] = _march(
             of_sample(coefficient, sample),
             mean,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lawbound.solvers.batch import SIDES, Batch, subset
 from lawbound.solvers.coefficient import Step
-from lawbound.solvers.compiled import parallel_region
+from lawbound.solvers.compiled import over_samples
 from lawbound.solvers.face_mean import MEANS
 from lawbound.solvers.finite_volume import march
 from lawbound.solvers.problem import Problem, Trajectory
@@ -141,17 +141,15 @@ class _Run:
         while waiting.size:
             before = [a[waiting].copy() for a in self._ledger()]
             low, high = self._extremes(waiting, start, stop)
-            room = reach[waiting] * np.maximum(high - low, 1e-3 * np.maximum(abs(low), abs(high)) + 1e-6)
-            low, high = (
-                np.where(grows[waiting], low - room, low),
-                np.where(grows[waiting], high + room, high),
-            )
-            guard[waiting] = np.where(
-                grows[waiting, None], np.stack([low, high], axis=1), np.array([-np.inf, np.inf])
-            )
+            growing = grows[waiting]
+            size = np.maximum(abs(low[growing]), abs(high[growing]))
+            room = reach[waiting[growing]] * np.maximum(high[growing] - low[growing], 1e-3 * size + 1e-6)
+            low[growing] -= room
+            high[growing] += room
+            guard[waiting[growing]] = np.stack([low, high], axis=1)[growing]
             steps = self._steps(waiting, low, high, start, stop)
             kept = self._march(waiting, steps, guard[waiting], start, stop)
-            for i in waiting[~kept & ~grows[waiting]]:
+            for i in waiting[~kept & ~growing]:
                 self.batch.checked(int(i), self.state[i], stop, solver)
             self.taken[waiting[kept]] += steps[kept]
             # What outgrew its guard starts again from the last output time with shorter steps.
@@ -174,7 +172,7 @@ class _Run:
     def _extremes(self, chosen: IntArray, start: float, stop: float) -> tuple[FloatArray, FloatArray]:
         """Least and largest value of state and walls between two output times."""
         low, high = self.state[chosen].min(axis=1), self.state[chosen].max(axis=1)
-        times = np.linspace(start, stop, _LEAST_WALL_SAMPLES)
+        times = np.append(_step_times(start, stop, _LEAST_WALL_SAMPLES, 0, _LEAST_WALL_SAMPLES), stop)
         for place, i in enumerate(chosen):
             for wall in self.batch.problems[i].walls.sides.values():
                 if isinstance(wall, Dirichlet | Robin):
@@ -236,12 +234,12 @@ class _Run:
             lower, upper = (_wall_table(problems, side, times) for side in SIDES)
             source = _source_table(problems, times, changing)
             still = np.ones(chosen.size, dtype=np.bool_)
-            with parallel_region:
-                march(
-                    coefficient, self.mean, batch.kinds[chosen], batch.transfers[chosen], lower, upper, source,
-                    guard, counts, (stop - start) / steps, batch.grid.width,
-                    state, inflow, traffic, lost, produced, carry, still,
-                )  # fmt: skip
+            over_samples(
+                march, chosen.size,
+                coefficient, self.mean, batch.kinds[chosen], batch.transfers[chosen], lower, upper, source,
+                guard, counts, (stop - start) / steps, batch.grid.width,
+                state, inflow, traffic, lost, produced, carry, still,
+            )  # fmt: skip
             kept &= still
         if not whole:
             for array, new in zip(self._ledger(), arrays, strict=True):

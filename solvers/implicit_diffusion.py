@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lawbound.solvers.batch import Batch
-from lawbound.solvers.compiled import parallel_region
+from lawbound.solvers.compiled import over_samples
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import SolverError
 from lawbound.solvers.stepping import (
@@ -152,13 +152,13 @@ class _Run:
         while (self.clock[:, TIME] < stop).any():
             if self.asks:
                 self._ask(stop, solver, given)
-            with parallel_region:
-                advance_all(
-                    batch.coefficient, batch.kinds, batch.transfers, self.forms, given, self.source, batch.grid.width,
-                    solver.order, solver.tolerance, solver.longest_step, stop, attempts,
-                    self.state, self.rate, self.clock, self.counts, self.inflow, self.traffic, self.lost, self.produced,
-                    status,
-                )  # fmt: skip
+            over_samples(
+                advance_all, len(batch),
+                batch.coefficient, batch.kinds, batch.transfers, self.forms, given, self.source, batch.grid.width,
+                solver.order, solver.tolerance, solver.longest_step, stop, attempts,
+                self.state, self.rate, self.clock, self.counts, self.inflow, self.traffic, self.lost, self.produced,
+                status,
+            )  # fmt: skip
             for i in np.flatnonzero((status == STUCK) | (status == NOT_FINITE)):
                 self._give_up(int(i), int(status[i]))
         for i in range(len(batch)):

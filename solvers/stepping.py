@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lawbound.solvers.coefficient import Coefficient
-from lawbound.solvers.compiled import compiled, compiled_over_samples, samples_in_parallel
+from lawbound.solvers.compiled import compiled
 from lawbound.solvers.finite_volume import add_compensated
 from lawbound.solvers.implicit import solve_stage
 from lawbound.solvers.potential import of_sample
@@ -337,8 +337,10 @@ def advance(
     return ARRIVED if clock[TIME] >= stop else ATTEMPTED
 
 
-@compiled_over_samples
+@compiled
 def advance_all(
+    first: int,
+    last: int,
     coefficient: Coefficient,  # arrays over samples; all that follows has samples first
     kinds: NDArray[np.int64],
     transfers: FloatArray,
@@ -361,8 +363,8 @@ def advance_all(
     produced: FloatArray,
     status: NDArray[np.int64],
 ) -> None:
-    """`advance` for each sample that has not yet arrived, on its own steps."""
-    for sample in samples_in_parallel(u.shape[0]):
+    """`advance` samples first … last − 1, each on its own steps, where they have not yet arrived."""
+    for sample in range(first, last):
         if clock[sample, TIME] < stop:
             status[sample] = advance(
                 of_sample(coefficient, sample),

@@ -383,7 +383,7 @@ def test_a_run_that_overflows_says_which_sample_when_and_what_to_change():
         "calm", Constant(1.0), Cells(0.0, 1.0, 4), Walls(Dirichlet(0.0), Dirichlet(0.0)), 0.0, [0.0, 0.5]
     )
     huge = replace_in(calm, name="huge", initial=[1.5e308, -1.5e308, 1.5e308, -1.5e308])
-    message = r"Sample 1 \(huge, Constant\(k=1\.0\)\) stopped being finite before t=0\.5; check its initial .* or lower diffusion_number"
+    message = r"Sample 1 \(huge, Constant\(k=1\.0\)\) stopped being finite before t=0\.5; check its initial"
     with pytest.raises(SolverError, match=message):
         solve_batch([calm, huge])
 
@@ -394,6 +394,6 @@ def test_a_run_of_absurdly_many_steps_is_not_begun(wall, steps):
         "wild", Power(6.0), Cells(0.0, 1.0, 10), Walls(Dirichlet(wall), Dirichlet(0.0)), 0.0, [0.0, 1.0]
     )
     with pytest.raises(
-        SolverError, match=rf"\(wild, Power\(m=6\.0\)\) needs {steps} explicit steps .* use fewer cells"
+        SolverError, match=rf"\(wild, Power\(m=6\.0\)\) needs {steps} explicit steps .* use ImplicitDiffusion, fewer cells"
     ):
         solve(problem)

@@ -13,6 +13,7 @@ from lawbound.solvers import (
     Constant,
     Dirichlet,
     ExplicitDiffusion,
+    Neumann,
     Nodes,
     PorousMediumWave,
     Power,
@@ -282,12 +283,20 @@ def test_largest_conductivity_is_the_maximum_over_the_interval(coefficient, ends
 # Solver
 
 
-@pytest.mark.parametrize("diffusion_number", [0.0, -0.1, 0.34, 0.5, np.nan])
-def test_a_diffusion_number_number_without_a_maximum_principle_is_refused(diffusion_number):
+@pytest.mark.parametrize("diffusion_number", [0.0, -0.1, 0.51, np.nan])
+def test_a_diffusion_number_that_is_unstable_with_any_walls_is_refused(diffusion_number):
     with pytest.raises(
-        ValueError, match=rf"diffusion_number={diffusion_number} is outside \(0, 1/3\]; .* so lower it"
+        ValueError, match=rf"diffusion_number={diffusion_number} is outside \(0, 1/2\]; .* so lower it"
     ):
         ExplicitDiffusion(diffusion_number)
+
+
+@pytest.mark.parametrize("diffusion_number", [0.34, 0.5])
+def test_a_diffusion_number_without_a_maximum_principle_at_these_walls_is_refused(diffusion_number):
+    with pytest.raises(ValueError, match=r"is above 0\.3333, the limit with the walls of `stefan`; .* lower it"):
+        ExplicitDiffusion(diffusion_number).solve(problem())
+    insulated = problem(walls=Walls(Neumann(), Neumann()))
+    assert ExplicitDiffusion(diffusion_number).solve(insulated).steps > 0
 
 
 @pytest.mark.parametrize(
