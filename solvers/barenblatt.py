@@ -132,7 +132,8 @@ def _behind(x: FloatArray, low: FloatArray, high: FloatArray, p: float) -> Float
     place, share = v**3 * (10.0 - 15.0 * v + 6.0 * v**2), w * 30.0 * (v * (1.0 - v)) ** 2
     rows, faces = np.nonzero(high > low)
     start, length = low[rows, faces][:, None], (high - low)[rows, faces][:, None]
-    s = np.sqrt(1.0 - (start + length * place) ** 2)
+    at = start + length * place
+    s = np.sqrt(np.maximum((1.0 - at) * (1.0 + at), 1e-100))
     values = s ** (2.0 * p + 1.0) * _odd_integral(x[faces][:, None] / s, p)
     result = np.zeros_like(low)
     result[rows, faces] = length[:, 0] * (values @ share)

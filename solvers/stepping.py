@@ -167,6 +167,22 @@ def _blend(
 
 
 @compiled
+def _brought(
+    kinds: NDArray[np.int64], values: FloatArray, source: FloatArray, dt: float, width: float
+) -> float:
+    """How large u may become in a step by what walls and source bring, where it was nothing before."""
+    size = 0.0
+    for side in range(2):
+        if kinds[side] == NEUMANN:
+            size = max(size, abs(values[side]) * dt / width)
+        elif kinds[side] != PERIODIC:
+            size = max(size, abs(values[side]))
+    for s in source.flat:
+        size = max(size, dt * abs(s))
+    return size
+
+
+@compiled
 def _mean_size(a: FloatArray) -> float:
     # Eight sums side by side: a single one would wait for each addition.
     parts = np.zeros(8)
@@ -221,11 +237,8 @@ def advance(
             first[side] = _wall_value(forms[side], clock[TIME] + gamma * dt, given[0, side])
             second[side] = _wall_value(forms[side], clock[TIME] + dt, given[1, side])
         low, high = _allowed(u, kinds, first, second, source)
-        for side in range(2):
-            if kinds[side] == DIRICHLET or kinds[side] == ROBIN:
-                clock[SCALE] = max(clock[SCALE], abs(second[side]))
-        scale = clock[SCALE]
         ratio = dt / (width * width)
+        scale = max(clock[SCALE], _brought(kinds, second, source, dt, width))
         settled = True
         if order == 1:
             _predicted(u, rate, dt, low, high, two)
@@ -325,6 +338,7 @@ def advance(
                     two[i] = low_order[i]
         for i in range(n):
             u[i] = two[i]
+            clock[SCALE] = max(clock[SCALE], abs(u[i]))
         for side in range(2):
             add_compensated(inflow, lost, side, width * entered[side])
             traffic[side] += width * abs(entered[side])
