@@ -1,6 +1,8 @@
 """The three members of the generalized porous medium equation, with ProbConserv's ranges and splits.
 
 Domains, data, ranges and test values: Hansen, Maddix, Alizadeh, Gupta, Mahoney, ICML 2023, arXiv:2302.11002.
+The splits `shift-train`, `shift-small`, `shift-medium` and `shift-large` are ours: a range to train on and three ranges
+beside it, farther and farther away.
 """
 
 import numpy as np
@@ -11,6 +13,7 @@ from lawbound.solvers import (
     Constant,
     DecayingSine,
     Dirichlet,
+    ImplicitDiffusion,
     PorousMediumWave,
     Power,
     PowerOfTime,
@@ -78,6 +81,10 @@ DIFFUSION = Family(
         "valid": Uniform(1.0, 5.0),
         "test": Values((1.0, 5.0)),
         "in-range": Uniform(1.0, 5.0),
+        "shift-train": Uniform(1.0, 5.0),
+        "shift-small": Uniform(5.0, 6.0),
+        "shift-medium": Uniform(6.0, 7.0),
+        "shift-large": Uniform(7.0, 8.0),
     },
     domain=(0.0, 2.0 * np.pi),
     times=(0.0, 1.0),
@@ -99,6 +106,10 @@ PME = Family(
         "valid": Uniform(1.0, 6.0),
         "test": Values((1.0, 3.0, 6.0)),
         "in-range": Uniform(1.0, 6.0),
+        "shift-train": Uniform(2.0, 3.0),
+        "shift-small": Uniform(3.0, 3.5),
+        "shift-medium": Uniform(3.5, 4.5),
+        "shift-large": Uniform(4.5, 6.0),
     },
     domain=(0.0, 1.0),
     times=(0.0, 1.0),
@@ -106,6 +117,7 @@ PME = Family(
     build=_pme,
     exact=PorousMediumWave,
     mass_tolerance=_front_from_rest,
+    solver=ImplicitDiffusion(),
 )
 
 STEFAN = Family(
@@ -120,6 +132,10 @@ STEFAN = Family(
         "valid": Uniform(0.55, 0.7),
         "test": Values((0.6, 0.5)),
         "in-range": Uniform(0.55, 0.7),
+        "shift-train": Uniform(0.6, 0.65),
+        "shift-small": Uniform(0.55, 0.6),
+        "shift-medium": Uniform(0.5, 0.55),
+        "shift-large": Uniform(0.7, 0.75),
     },
     domain=(0.0, 1.0),
     times=(0.0, 0.1),

@@ -1,6 +1,7 @@
 """Solvers: problems in, trajectories out. Knows numpy, scipy and numba, and nothing of labels or learning."""
 
 from lawbound.solvers.barenblatt import Barenblatt, box_averages
+from lawbound.solvers.choice import solver_for
 from lawbound.solvers.coefficient import Constant, Custom, Phases, Power, Step
 from lawbound.solvers.conservation_law import Advection, InviscidBurgers
 from lawbound.solvers.exact import DecayingSine, PorousMediumWave, StefanSimilarity, cell_averages
@@ -52,4 +53,5 @@ __all__ = [
     "Walls",
     "box_averages",
     "cell_averages",
+    "solver_for",
 ]

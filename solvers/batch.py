@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,10 @@ from lawbound.solvers.potential import ready
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import SolverError
 from lawbound.solvers.wall_flux import code_of, transfer_of
-from lawbound.solvers.walls import Neumann, Outflow, Periodic
+from lawbound.solvers.walls import Dirichlet, Neumann, Outflow, Periodic, Robin
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-SIDES = ("x_lo", "x_hi")
 
 # A wall that starts from rest must be seen moving before the first step is chosen.
 _LEAST_WALL_SAMPLES = 64
@@ -100,6 +99,37 @@ class Batch:
         return np.array([[transfer_of(w) for w in p.walls.sides.values()] for p in self.problems])
 
     @cached_property
+    def constants(self) -> FloatArray:
+        """Values of the walls that do not change, 0 for the others, (sample, 2)."""
+        return np.array(
+            [
+                [
+                    0.0 if callable(value := getattr(w, "value", 0.0)) else value
+                    for w in p.walls.sides.values()
+                ]
+                for p in self.problems
+            ],
+            dtype=np.float64,
+        )
+
+    @cached_property
+    def functions(self) -> list[tuple[int, int, Dirichlet | Neumann | Robin]]:
+        """(sample, side, wall) of the walls whose value is a function of time."""
+        return [
+            (i, side, wall)
+            for i, p in enumerate(self.problems)
+            for side, wall in enumerate(p.walls.sides.values())
+            if isinstance(wall, Dirichlet | Neumann | Robin) and callable(wall.value)
+        ]
+
+    @cached_property
+    def bounding(self) -> NDArray[np.bool_]:
+        """Walls that show the solution a value of u, (sample, 2)."""
+        return np.array(
+            [[isinstance(w, Dirichlet | Robin) for w in p.walls.sides.values()] for p in self.problems]
+        )
+
+    @cached_property
     def grows(self) -> NDArray[np.bool_]:
         """Which samples may leave the range of their data, because something pours in, (sample,)."""
         return np.array(
@@ -110,8 +140,14 @@ class Batch:
             ]
         )  # fmt: skip
 
-    def checked(self, sample: int, state: FloatArray, time: float, solver: str) -> None:
-        """Raise `SolverError` unless a state is finite and a tabulated conductivity was not left."""
+    def check(self, state: FloatArray, time: float, solver: str) -> None:
+        """Raise `SolverError` unless all states are finite and no tabulated conductivity was left."""
+        suspects = ~np.isfinite(state).all(axis=1)
+        if suspects.any() or any(isinstance(coefficient, Tabulated) for coefficient in self.coefficients):
+            for i in range(len(self)):
+                self._check(i, state[i], time, solver)
+
+    def _check(self, sample: int, state: FloatArray, time: float, solver: str) -> None:
         problem = self.problems[sample]
         if not np.isfinite(state).all():
             raise SolverError(
@@ -130,9 +166,10 @@ class Batch:
 
     def at_walls(self) -> FloatArray:
         """The walls' values at the output times, (sample, nt, 2)."""
-        return np.stack(
-            [np.stack([w.values(self.times) for w in p.walls.sides.values()], axis=1) for p in self.problems]
-        )
+        values = np.repeat(self.constants[:, None, :], self.times.size, axis=1)
+        for i, side, wall in self.functions:
+            values[i, :, side] = wall.values(self.times)
+        return values
 
     def trajectories(
         self,
@@ -159,4 +196,4 @@ def subset(coefficient: Any, chosen: IntArray) -> Any:
 
 
 def _between(times: FloatArray, count: int) -> list[FloatArray]:
-    return [np.linspace(a, b, count) for a, b in zip(times[:-1], times[1:], strict=True)]
+    return [np.linspace(a, b, count) for a, b in pairwise(times)]

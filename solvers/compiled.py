@@ -4,8 +4,9 @@ import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from threading import Lock, Timer
+from threading import Timer
 from typing import Any, TypeVar, cast
 
 import numba
@@ -14,9 +15,6 @@ from numba.extending import overload
 from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-#: A loop over independent samples; parallel inside `compiled_over_samples`, a plain `range` elsewhere.
-samples_in_parallel = numba.prange
 
 
 def _stamp_of_all_sources() -> tuple[float, int]:
@@ -44,19 +42,14 @@ _threads: int = numba.config.NUMBA_NUM_THREADS
 def compiled(function: Function) -> Function:
     """Compile a function of scalars, arrays and tuples; the machine code is kept on disk."""
     return cast(
-        Function, _kept_until_any_source_changes(numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+        Function,
+        _kept_until_any_source_changes(numba.njit(cache=True, nogil=True, error_model="numpy")(function)),
     )
 
 
 def compiled_with_fused_products(function: Function) -> Function:
     """Compile a function in which a·b + c may be rounded once: for polynomials, never for sums that must balance."""
     kernel = numba.njit(cache=True, error_model="numpy", fastmath={"contract"})(function)
-    return cast(Function, _kept_until_any_source_changes(kernel))
-
-
-def compiled_over_samples(function: Function) -> Function:
-    """Compile a loop over independent samples that runs on all of numba's threads."""
-    kernel = numba.njit(cache=True, parallel=True, error_model="numpy")(function)
     return cast(Function, _kept_until_any_source_changes(kernel))
 
 
@@ -125,21 +118,12 @@ def over_samples(kernel: Callable[..., None], samples: int, *arguments: Any) -> 
         return
     ends = np.linspace(0, samples, min(samples, 4 * _threads) + 1).astype(int).tolist()
     with ThreadPoolExecutor(min(_threads, samples)) as pool:
-        parts = [
-            pool.submit(kernel, first, last, *arguments)
-            for first, last in zip(ends[:-1], ends[1:], strict=True)
-        ]
+        parts = [pool.submit(kernel, first, last, *arguments) for first, last in pairwise(ends)]
         for part in parts:
             part.result()
-
-
-#: Hold this while calling a `compiled_over_samples` function: of numba's threading layers, the one that is
-#: always there ends the process if two Python threads enter parallel code together.
-parallel_region = Lock()
 
 
 def use_threads(count: int) -> None:
     """Run loops over samples on this many threads, in this process; all cores by default."""
     global _threads
     _threads = max(1, count)
-    numba.set_num_threads(count)

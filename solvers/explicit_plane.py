@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lawbound.solvers.coefficient import Coefficient
-from lawbound.solvers.compiled import compiled, compiled_over_samples, samples_in_parallel
+from lawbound.solvers.compiled import compiled
 from lawbound.solvers.finite_volume import add_compensated
 from lawbound.solvers.potential import fill_potential, of_sample
 from lawbound.solvers.wall_flux import DIRICHLET, PERIODIC, ROBIN, entering
@@ -32,6 +32,14 @@ def wrap(framed: FloatArray, kinds: IntArray) -> None:
 
 
 @compiled
+def wall_cell(side: int, place: int, ny: int, nx: int) -> tuple[int, int]:
+    """(j, i) of a cell at a wall."""
+    if side < 2:
+        return place, 0 if side == 0 else nx - 1
+    return 0 if side == 2 else ny - 1, place
+
+
+@compiled
 def frame_potential(
     coefficient: Coefficient,
     kinds: IntArray,  # (4,)
@@ -45,24 +53,15 @@ def frame_potential(
     """Fill the frame of Φ from the walls."""
     ny, nx = u.shape
     wrap(phi, kinds)
-    if kinds[0] != PERIODIC:
-        for j in range(ny):
-            first, last = phi[j + 1, 1], phi[j + 1, nx]
-            phi[j + 1, 0] += entering(
-                coefficient, kinds[0], transfers[0], x_values[0, j], u[j, 0], first, widths[0]
-            )
-            phi[j + 1, nx + 1] += entering(
-                coefficient, kinds[1], transfers[1], x_values[1, j], u[j, nx - 1], last, widths[0]
-            )
-    if kinds[2] != PERIODIC:
-        for i in range(nx):
-            first, last = phi[1, i + 1], phi[ny, i + 1]
-            phi[0, i + 1] += entering(
-                coefficient, kinds[2], transfers[2], y_values[0, i], u[0, i], first, widths[1]
-            )
-            phi[ny + 1, i + 1] += entering(
-                coefficient, kinds[3], transfers[3], y_values[1, i], u[ny - 1, i], last, widths[1]
-            )
+    for side in range(4):
+        values, along = (x_values[side], ny) if side < 2 else (y_values[side - 2], nx)
+        for place in range(along):
+            j, i = wall_cell(side, place, ny, nx)
+            out_j, out_i = (j, 2 * (side % 2) - 1 + i) if side < 2 else (2 * (side % 2) - 1 + j, i)
+            phi[out_j + 1, out_i + 1] += entering(
+                coefficient, kinds[side], transfers[side], values[place], u[j, i], phi[j + 1, i + 1],
+                widths[side // 2],
+            )  # fmt: skip
 
 
 @compiled
@@ -202,7 +201,8 @@ def _march(
                 dt,
             )
             if len(source) > 0:
-                made += row.sum()
+                for i in range(nx):
+                    made += row[i]
         wall_sums(phi, net, gross)
         enter_ledger(net, gross, dt, widths, inflow, traffic, lost)
         if len(source) > 0:
@@ -210,8 +210,10 @@ def _march(
     return steps
 
 
-@compiled_over_samples
+@compiled
 def march_plane(
+    begin: int,
+    end: int,
     coefficient: Coefficient,  # arrays over samples, as all that follows
     kinds: IntArray,
     transfers: FloatArray,
@@ -231,8 +233,8 @@ def march_plane(
     lost: FloatArray,
     done: IntArray,
 ) -> None:
-    """Advance each sample by its own number of equal steps of its own length; `done` says how many were taken."""
-    for sample in samples_in_parallel(state.shape[0]):
+    """Advance the samples from `begin` up to, not including, `end` by equal steps; `done` says how many were taken."""
+    for sample in range(begin, end):
         done[sample] = _march(
             of_sample(coefficient, sample),
             kinds[sample],

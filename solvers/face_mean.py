@@ -121,7 +121,7 @@ def fill_face_fluxes(
     n = state.size
     for i in range(1, n):
         left, right = state[i - 1], state[i]
-        if mean == ARITHMETIC or mean == HARMONIC:
+        if mean in (ARITHMETIC, HARMONIC):
             k = _mean(mean, conductivity(coefficient, left), conductivity(coefficient, right))
             faces[i] = k * (left - right)
             continue
@@ -151,7 +151,7 @@ def wall_face_flux(
     """What enters through a wall; its value and the cell's stand half a cell apart."""
     if kind != DIRICHLET:
         return entering(coefficient, kind, transfer, value, u, phi, width)
-    if mean == ARITHMETIC or mean == HARMONIC:
+    if mean in (ARITHMETIC, HARMONIC):
         k = _mean(mean, conductivity(coefficient, value), conductivity(coefficient, u))
         return 2.0 * k * (value - u)
     return wall_front_flux(coefficient, mean, potential(coefficient, value), u, beyond)

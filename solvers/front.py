@@ -19,9 +19,7 @@ def front_position(step: Step, grid: Cells, state: FloatArray, lower_wall: Float
     """
     if step.k_min != 0.0:
         raise ValueError(f"{step} has k_min={step.k_min}; a front inside a cell needs k_min=0.")
-    found = [
-        _position(step, grid, u, float(w) - step.u_star) for u, w in zip(state, lower_wall, strict=True)
-    ]
+    found = [_position(step, grid, u, float(w) - step.u_star) for u, w in zip(state, lower_wall, strict=True)]
     return np.array(found, dtype=np.float64)
 
 

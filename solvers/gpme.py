@@ -1,12 +1,12 @@
 """Explicit solver of the generalized porous medium equation u_t = (k(u) u_x)_x + s in one dimension."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lawbound.solvers.batch import SIDES, Batch, subset
+from lawbound.solvers.batch import Batch, subset
 from lawbound.solvers.coefficient import Step
 from lawbound.solvers.compiled import over_samples
 from lawbound.solvers.face_mean import MEANS
@@ -63,7 +63,9 @@ class ExplicitDiffusion:
     @property
     def name(self) -> str:
         """Name and version of the scheme, for provenance."""
-        return "explicit-diffusion 2" if self.mean == "integral" else f"explicit-diffusion 2 ({self.mean} mean)"
+        return (
+            "explicit-diffusion 2" if self.mean == "integral" else f"explicit-diffusion 2 ({self.mean} mean)"
+        )
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve one problem."""
@@ -149,8 +151,8 @@ class _Run:
             guard[waiting[growing]] = np.stack([low, high], axis=1)[growing]
             steps = self._steps(waiting, low, high, start, stop)
             kept = self._march(waiting, steps, guard[waiting], start, stop)
-            for i in waiting[~kept & ~growing]:
-                self.batch.checked(int(i), self.state[i], stop, solver)
+            if not (kept | growing).all():
+                self.batch.check(self.state, stop, solver)
             self.taken[waiting[kept]] += steps[kept]
             # What outgrew its guard starts again from the last output time with shorter steps.
             for array, old in zip(self._ledger(), before, strict=True):
@@ -163,23 +165,32 @@ class _Run:
                     f"Sample {i} ({self.batch.problems[i].name}) outgrows every bound between t={start} and t={stop}; "
                     "lower its source or the flux of its walls, or give closer output times."
                 )
-        for i in range(len(self.batch)):
-            self.batch.checked(i, self.state[i], stop, solver)
+        self.batch.check(self.state, stop, solver)
 
     def _ledger(self) -> list[FloatArray]:
         return [self.state, self.carry, self.inflow, self.traffic, self.lost, self.produced]
 
     def _extremes(self, chosen: IntArray, start: float, stop: float) -> tuple[FloatArray, FloatArray]:
         """Least and largest value of state and walls between two output times."""
-        low, high = self.state[chosen].min(axis=1), self.state[chosen].max(axis=1)
+        batch = self.batch
+        shown = np.where(batch.bounding, batch.constants, np.nan)[chosen]
+        for place, side, _ in self._functions(chosen):
+            shown[place, side] = np.nan
+        low = np.fmin(self.state[chosen].min(axis=1), np.fmin(shown[:, 0], shown[:, 1]))
+        high = np.fmax(self.state[chosen].max(axis=1), np.fmax(shown[:, 0], shown[:, 1]))
         times = np.append(_step_times(start, stop, _LEAST_WALL_SAMPLES, 0, _LEAST_WALL_SAMPLES), stop)
-        for place, i in enumerate(chosen):
-            for wall in self.batch.problems[i].walls.sides.values():
-                if isinstance(wall, Dirichlet | Robin):
-                    values = wall.values(times if callable(wall.value) else times[:1])
-                    low[place] = min(low[place], values.min())
-                    high[place] = max(high[place], values.max())
+        for place, _, wall in self._functions(chosen):
+            _widen(low, high, place, wall.values(times))
         return low, high
+
+    def _functions(
+        self, chosen: IntArray, bounding: bool = True
+    ) -> Iterator[tuple[int, int, Dirichlet | Neumann | Robin]]:
+        """(place among the chosen, side, wall) of walls that change; only those that bound u, or all."""
+        place = {int(i): at for at, i in enumerate(chosen)}
+        for i, side, wall in self.batch.functions:
+            if i in place and (not bounding or not isinstance(wall, Neumann)):
+                yield place[i], side, wall
 
     def _steps(
         self, chosen: IntArray, low: FloatArray, high: FloatArray, start: float, stop: float
@@ -205,12 +216,9 @@ class _Run:
             if (needed <= counts).all():
                 return counts
             counts = np.maximum(counts, needed.astype(np.int64))
-            for place, i in enumerate(chosen):
-                for wall in self.batch.problems[i].walls.sides.values():
-                    if isinstance(wall, Dirichlet | Robin) and callable(wall.value):
-                        values = wall.values(_step_times(start, stop, int(counts[place]), 0, int(counts[place])))
-                        low[place] = min(low[place], values.min())
-                        high[place] = max(high[place], values.max())
+            for place, _, wall in self._functions(chosen):
+                count = int(counts[place])
+                _widen(low, high, place, wall.values(_step_times(start, stop, count, 0, count)))
 
     def _march(
         self, chosen: IntArray, steps: IntArray, guard: FloatArray, start: float, stop: float
@@ -227,12 +235,15 @@ class _Run:
         block = max(1, _BLOCK_VALUES // (chosen.size * (n if changing else 1)))
         for first in range(0, int(steps.max()), block):
             counts = np.where(kept, np.clip(steps - first, 0, block), 0)
-            times = [
-                _step_times(start, stop, int(all_), first, first + int(now))
-                for all_, now in zip(steps, counts, strict=True)
-            ]
-            lower, upper = (_wall_table(problems, side, times) for side in SIDES)
-            source = _source_table(problems, times, changing)
+            lower, upper = (
+                np.repeat(batch.constants[chosen, side, None], int(counts.max()), axis=1) for side in (0, 1)
+            )
+            for place, side, wall in self._functions(chosen, bounding=False):
+                values = wall.values(
+                    _step_times(start, stop, int(steps[place]), first, first + int(counts[place]))
+                )
+                (lower, upper)[side][place, : counts[place]] = values
+            source = _source_table(problems, steps, first, counts, start, stop)
             still = np.ones(chosen.size, dtype=np.bool_)
             over_samples(
                 march, chosen.size,
@@ -247,25 +258,24 @@ class _Run:
         return kept
 
 
-def _wall_table(problems: Sequence[Problem], side: str, times: Sequence[FloatArray]) -> FloatArray:
-    """A wall's values at the beginning of each of a block of steps, (sample, step)."""
-    table = np.zeros((len(problems), max(t.size for t in times)))
-    for i, problem in enumerate(problems):
-        wall = problem.walls.sides[side]
-        if isinstance(wall, Dirichlet | Neumann | Robin):
-            table[i, : times[i].size] = wall.values(times[i]) if callable(wall.value) else wall.value
-    return table
+def _widen(low: FloatArray, high: FloatArray, place: int, values: FloatArray) -> None:
+    low[place] = min(low[place], values.min())
+    high[place] = max(high[place], values.max())
 
 
-def _source_table(problems: Sequence[Problem], times: Sequence[FloatArray], changing: bool) -> FloatArray:
+def _source_table(
+    problems: Sequence[Problem], steps: IntArray, first: int, counts: IntArray, start: float, stop: float
+) -> FloatArray:
     """The sources at the beginning of each of a block of steps, (sample, step, nx); one step if they are steady."""
+    n = problems[0].grid.shape[0]
     if all(problem.source is None for problem in problems):
-        return np.zeros((len(problems), 0, problems[0].grid.shape[0]))
-    if not changing:
-        return np.stack([problem.source_at(0.0)[None] for problem in problems])
-    table = np.zeros((len(problems), max(t.size for t in times), problems[0].grid.shape[0]))
+        return np.zeros((len(problems), 0, n))
+    if not any(callable(problem.source) for problem in problems):
+        return np.stack([problem.source_at(start)[None] for problem in problems])
+    table = np.zeros((len(problems), int(counts.max()), n))
     for i, problem in enumerate(problems):
-        for j, time in enumerate(times[i]):
+        times = _step_times(start, stop, int(steps[i]), first, first + int(counts[i]))
+        for j, time in enumerate(times):
             table[i, j] = problem.source_at(float(time))
     return table
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lawbound.solvers.compiled import parallel_region
+from lawbound.solvers.compiled import over_samples
 from lawbound.solvers.conservation_law import ConservationLaw
 from lawbound.solvers.fluxes import FIRST_ORDER_LIMITS, FLUXES, speed_per_state, speeds
 from lawbound.solvers.grid import Cells
-from lawbound.solvers.hyperbolic_kernel import OUTSIDE, march_all, march_one
+from lawbound.solvers.hyperbolic_kernel import OUTSIDE, march_all
 from lawbound.solvers.inflow import KINDS, at_stages, stage_times
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.reconstruction import NONE, RECONSTRUCTIONS, WENO5_Z
@@ -365,15 +365,6 @@ class _Run:
         """Take steps; how many were taken before a state left its guard."""
         flux, reconstruction = FLUXES[self.solver.flux], RECONSTRUCTIONS[self.solver.reconstruction]
         ledger = [self.state, self.carry, self.inflow, self.traffic, self.lost, self.produced]
-        if chosen.size == 1:
-            # Without waking other threads, which may be busy.
-            i, seen = int(chosen[0]), around[0]
-            law = type(self.law)(*(float(values[i]) for values in self.law))
-            taken = march_one(
-                law, flux, reconstruction, self.kinds[i], seen.lower, seen.upper, seen.source, guard[0],
-                int(steps[0]), float(dt[0]), self.width, *(a[i] for a in ledger),
-            )  # fmt: skip
-            return np.array([taken], dtype=np.int64)
         whole = chosen.size == len(self.problems)
         arrays = ledger if whole else [a[chosen] for a in ledger]
         state, carry, inflow, traffic, lost, produced = arrays
@@ -381,11 +372,11 @@ class _Run:
             _stacked([getattr(seen, what) for seen in around]) for what in ("lower", "upper", "source")
         )
         all_taken = np.zeros(chosen.size, dtype=np.int64)
-        with parallel_region:
-            march_all(
-                self._law_of(chosen), flux, reconstruction, self.kinds[chosen], lower, upper, source, guard,
-                steps, dt, self.width, state, carry, inflow, traffic, lost, produced, all_taken,
-            )  # fmt: skip
+        over_samples(
+            march_all, chosen.size,
+            self._law_of(chosen), flux, reconstruction, self.kinds[chosen], lower, upper, source, guard,
+            steps, dt, self.width, state, carry, inflow, traffic, lost, produced, all_taken,
+        )  # fmt: skip
         if not whole:
             for array, new in zip(ledger, arrays, strict=True):
                 array[chosen] = new

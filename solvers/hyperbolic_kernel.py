@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from lawbound.solvers.compiled import compiled, compiled_over_samples, samples_in_parallel
+from lawbound.solvers.compiled import compiled
 from lawbound.solvers.conservation_law import ConservationLaw
 from lawbound.solvers.finite_volume import add_compensated
 from lawbound.solvers.fluxes import fill_fluxes, godunov, law_of_sample, speed
@@ -158,7 +158,7 @@ def _row(table: FloatArray, step: int, stage: int) -> FloatArray:
 
 
 @compiled
-def march_one(
+def _march_one(
     law: ConservationLaw,
     flux: int,
     reconstruction: int,
@@ -224,8 +224,10 @@ def march_one(
     return taken
 
 
-@compiled_over_samples
+@compiled
 def march_all(
+    first: int,
+    last: int,
     law: ConservationLaw,  # arrays over samples
     flux: int,
     reconstruction: int,
@@ -245,9 +247,9 @@ def march_all(
     produced: FloatArray,  # (sample, 1)
     taken: IntArray,  # (sample,) steps until the end, or until the guard was left
 ) -> None:
-    """Advance each sample by its own number of equal steps of its own length."""
-    for sample in samples_in_parallel(state.shape[0]):
-        taken[sample] = march_one(
+    """Advance samples first … last − 1, each by its own number of equal steps of its own length."""
+    for sample in range(first, last):
+        taken[sample] = _march_one(
             law_of_sample(law, sample),
             flux,
             reconstruction,

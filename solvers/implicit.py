@@ -178,9 +178,7 @@ def solve_stage(
         else:
             enters_lo = entering(coefficient, kinds[0], transfers[0], values[0], u[0], phi[0], width)
             enters_hi = entering(coefficient, kinds[1], transfers[1], values[1], u[n - 1], phi[n - 1], width)
-            yields_lo = resistance(
-                coefficient, kinds[0], transfers[0], values[0], u[0], phi[0], k_lo, width
-            )
+            yields_lo = resistance(coefficient, kinds[0], transfers[0], values[0], u[0], phi[0], k_lo, width)
             yields_hi = resistance(
                 coefficient, kinds[1], transfers[1], values[1], u[n - 1], phi[n - 1], k_hi, width
             )

@@ -161,8 +161,7 @@ class _Run:
             )  # fmt: skip
             for i in np.flatnonzero((status == STUCK) | (status == NOT_FINITE)):
                 self._give_up(int(i), int(status[i]))
-        for i in range(len(batch)):
-            batch.checked(i, self.state[i], stop, solver.name)
+        batch.check(self.state, stop, solver.name)
 
     def _ask(self, stop: float, solver: ImplicitDiffusion, given: FloatArray) -> None:
         """Fill in what walls and sources are at the two stages of the step that each sample takes next."""

@@ -17,7 +17,9 @@ _INTERVALS = 4096
 
 def potential(coefficient: Coefficient, u: float) -> float:
     """Φ(u) = ∫₀ᵘ k(v) dv; the flux is F = −Φ(u)_x."""
-    raise TypeError(f"No potential is known for {type(coefficient).__name__}; add it to solvers/potential.py.")
+    raise TypeError(
+        f"No potential is known for {type(coefficient).__name__}; add it to solvers/potential.py."
+    )
 
 
 def conductivity(coefficient: Coefficient, u: float) -> float:
@@ -29,12 +31,16 @@ def conductivity(coefficient: Coefficient, u: float) -> float:
 
 def fill_potential(coefficient: Coefficient, u: FloatArray, phi: FloatArray) -> None:
     """phi[i] = Φ(u[i])."""
-    raise TypeError(f"No potential is known for {type(coefficient).__name__}; add it to solvers/potential.py.")
+    raise TypeError(
+        f"No potential is known for {type(coefficient).__name__}; add it to solvers/potential.py."
+    )
 
 
 def fill_both(coefficient: Coefficient, u: FloatArray, phi: FloatArray, k: FloatArray) -> None:
     """phi[i] = Φ(u[i]) and k[i] = k(u[i])."""
-    raise TypeError(f"No potential is known for {type(coefficient).__name__}; add it to solvers/potential.py.")
+    raise TypeError(
+        f"No potential is known for {type(coefficient).__name__}; add it to solvers/potential.py."
+    )
 
 
 def of_sample(batch: Coefficient, sample: int) -> Coefficient:

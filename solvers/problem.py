@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lawbound.solvers.coefficient import Coefficient, check_coefficient
+from lawbound.solvers.coefficient import Coefficient, Step, check_coefficient
 from lawbound.solvers.conservation_law import ConservationLaw, check_conservation_law
+from lawbound.solvers.front import front_position
 from lawbound.solvers.grid import Boxes, Cells
-from lawbound.solvers.walls import Outflow, Robin, Walls
+from lawbound.solvers.walls import Dirichlet, Outflow, Robin, Walls
 
 FloatArray = NDArray[np.float64]
 
@@ -188,6 +189,17 @@ class Trajectory:
         scale = scale + np.abs(self.produced)
         gap = self.total - self.total[0] - self.inflow.sum(axis=1) - self.produced
         return np.asarray(gap / np.where(scale > 0, scale, 1.0))
+
+    @property
+    def front(self) -> FloatArray | None:
+        """Where a one-phase Stefan front is at each output time, to a fraction of a cell, (nt,); None for other problems."""
+        equation, grid = self.problem.equation, self.problem.grid
+        if not isinstance(equation, Step) or equation.k_min > 0.0 or not isinstance(grid, Cells):
+            return None
+        wall = (
+            self.walls[:, 0] if isinstance(self.problem.walls.x_lo, Dirichlet) else np.zeros(len(self.walls))
+        )
+        return front_position(equation, grid, self.state, wall)
 
 
 def _integral(state: FloatArray, weights: FloatArray) -> FloatArray:

@@ -347,7 +347,9 @@ def advance(
         last = planned_step(clock[TIME], min(clock[STEP], longest), stop) == stop - clock[TIME]
         clock[TIME] = stop if last else clock[TIME] + dt
         # A step cut short by an output time says nothing against the longer one that was wanted.
-        clock[STEP] = max(factor * dt, min(clock[STEP], longest)) if dt < clock[STEP] and factor >= 1.0 else factor * dt
+        clock[STEP] = (
+            max(factor * dt, min(clock[STEP], longest)) if dt < clock[STEP] and factor >= 1.0 else factor * dt
+        )
     return ARRIVED if clock[TIME] >= stop else ATTEMPTED
 
 

@@ -162,7 +162,9 @@ class Walls:
         for low, high in _PAIRS:
             pair = (getattr(self, low), getattr(self, high))
             if (pair[0] is None) != (pair[1] is None):
-                raise ValueError(f"Walls got only one of {low} and {high}; give both, or neither on an interval.")
+                raise ValueError(
+                    f"Walls got only one of {low} and {high}; give both, or neither on an interval."
+                )
             if isinstance(pair[0], Periodic) != isinstance(pair[1], Periodic):
                 raise ValueError(
                     f"Walls got {low}={pair[0]} and {high}={pair[1]}; a period needs both to be Periodic()."

@@ -1,0 +1,18 @@
+"""Which solver takes a problem when the user does not say."""
+
+from lawbound.solvers.conservation_law import ConservationLaw
+from lawbound.solvers.grid import Boxes
+from lawbound.solvers.hyperbolic import FiniteVolumeWaves
+from lawbound.solvers.implicit_diffusion import ImplicitDiffusion
+from lawbound.solvers.plane import ImplicitPlaneDiffusion
+from lawbound.solvers.problem import Problem
+from lawbound.solvers.solver import Solver
+
+
+def solver_for(problem: Problem) -> Solver:
+    """A solver that fits the equation and the grid, with its default accuracy."""
+    if isinstance(problem.equation, ConservationLaw):
+        return FiniteVolumeWaves()
+    if isinstance(problem.grid, Boxes):
+        return ImplicitPlaneDiffusion()
+    return ImplicitDiffusion()
