@@ -113,13 +113,15 @@ def fill_face_fluxes(
     coefficient: Coefficient,
     mean: int,
     walls: FloatArray,  # (2,) Φ at Dirichlet walls, 0 at others
+    first: int,
+    last: int,
     state: FloatArray,
     phi: FloatArray,
     faces: FloatArray,
 ) -> None:
-    """faces[i] for the inner faces, i = 1 … n − 1; the ends are the walls'."""
+    """faces[i] for the inner faces of cells first … last − 1; the ends of the row are the walls'."""
     n = state.size
-    for i in range(1, n):
+    for i in range(max(first, 1), min(last + 1, n)):
         left, right = state[i - 1], state[i]
         if mean in (ARITHMETIC, HARMONIC):
             k = _mean(mean, conductivity(coefficient, left), conductivity(coefficient, right))

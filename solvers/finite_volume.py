@@ -5,15 +5,15 @@ from numpy.typing import NDArray
 
 from lawbound.solvers.coefficient import Coefficient
 from lawbound.solvers.compiled import compiled
-from lawbound.solvers.face_mean import INTEGRAL, fill_face_fluxes, wall_face_flux
-from lawbound.solvers.potential import fill_potential, of_sample, potential
+from lawbound.solvers.face_mean import ARITHMETIC, HARMONIC, INTEGRAL, fill_face_fluxes, wall_face_flux
+from lawbound.solvers.potential import fill_potential_of_sum, of_sample, potential
 from lawbound.solvers.wall_flux import DIRICHLET, NEUMANN, PERIODIC, entering
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 #: The stretch of cells at work is looked up once in so many steps; information moves one cell a step.
-_BLOCK = 16
+BLOCK = 16
 
 
 @compiled
@@ -28,57 +28,41 @@ def add_compensated(sums: FloatArray, lost: FloatArray, place: int, term: float)
 
 
 @compiled
-def _raise(state: FloatArray, carry: FloatArray, cell: int, change: float) -> None:
-    """state[cell] += change, remembering in `carry` what rounding left out (Kahan).
-
-    Increments shrink like h², and rounding them is a bias, not noise: after 10⁶ steps it would show in the
-    ledger.
-    """
-    wanted = change + carry[cell]
-    old = state[cell]
-    state[cell] = old + wanted
-    carry[cell] = wanted - (state[cell] - old)
-
-
-@compiled
-def _raise_inner(
-    state: FloatArray,
-    carry: FloatArray,
-    left: FloatArray,
-    phi: FloatArray,
-    right: FloatArray,
-    ratio: float,
-) -> None:
-    """The same for a row of cells that gain ratio · (Φ_{i−1} − 2 Φ_i + Φ_{i+1})."""
+def _raise(more: FloatArray, left: FloatArray, phi: FloatArray, right: FloatArray, ratio: float) -> None:
+    """more[i] += ratio · (Φ_{i−1} − 2 Φ_i + Φ_{i+1}) for a row of inner cells."""
     # phi[i] - right[i] is computed twice with the same bits: what leaves one cell enters the next.
-    for i in range(state.size):
-        wanted = ratio * ((left[i] - phi[i]) - (phi[i] - right[i])) + carry[i]
-        old = state[i]
-        new = old + wanted
-        state[i] = new
-        carry[i] = wanted - (new - old)
+    for i in range(more.size):
+        more[i] += ratio * ((left[i] - phi[i]) - (phi[i] - right[i]))
 
 
 @compiled
-def _raise_between(
-    state: FloatArray, carry: FloatArray, enters: FloatArray, leaves: FloatArray, ratio: float
-) -> None:
-    """The same for a row of cells that gain ratio · (enters − leaves)."""
-    for i in range(state.size):
-        wanted = ratio * (enters[i] - leaves[i]) + carry[i]
-        old = state[i]
-        new = old + wanted
-        state[i] = new
-        carry[i] = wanted - (new - old)
+def _raise_between(more: FloatArray, enters: FloatArray, leaves: FloatArray, ratio: float) -> None:
+    """more[i] += ratio · (enters − leaves) for a row of cells."""
+    for i in range(more.size):
+        more[i] += ratio * (enters[i] - leaves[i])
 
 
 @compiled
-def _raise_by_source(state: FloatArray, carry: FloatArray, source: FloatArray, dt: float) -> float:
+def _raise_by_source(more: FloatArray, source: FloatArray, dt: float) -> float:
     total = 0.0
-    for i in range(state.size):
-        _raise(state, carry, i, dt * source[i])
+    for i in range(more.size):
+        more[i] += dt * source[i]
         total += source[i]
     return dt * total
+
+
+@compiled
+def _settle(state: FloatArray, more: FloatArray) -> None:
+    """state += more, keeping in `more` what rounding left out (Kahan).
+
+    Increments shrink like h², and rounding them into the state is a bias, not noise: after 10⁶ steps it would
+    show in the ledger. They are summed apart, where they are large, and settled once in a while.
+    """
+    for i in range(state.size):
+        old = state[i]
+        new = old + more[i]
+        more[i] = more[i] - (new - old)
+        state[i] = new
 
 
 @compiled
@@ -136,7 +120,7 @@ def _march(
     traffic: FloatArray,  # (2,)
     lost: FloatArray,  # (3,) low-order parts of inflow and produced
     produced: FloatArray,  # (1,)
-    carry: FloatArray,  # (nx,) low-order part of state
+    more: FloatArray,  # (nx,) what is not yet settled into state
 ) -> bool:
     """Forward Euler, first order in time, which for Δt ~ h² is second order in h; False where `guard` was left.
 
@@ -149,62 +133,62 @@ def _march(
     scale = dt / width
     periodic = kinds[0] == PERIODIC
     first, last = 0, n
-    fill_potential(coefficient, state, phi)
+    fill_potential_of_sum(coefficient, state, more, phi)
     for step in range(steps):
-        if step % _BLOCK == 0:
+        if step % BLOCK == 0:
+            _settle(state[first:last], more[first:last])
             if _outside(state[first:last], guard[0], guard[1]):
                 return False
-            block = slice(step, min(step + _BLOCK, steps))
+            block = slice(step, min(step + BLOCK, steps))
             wall_lo = _any_enters(coefficient, kinds[0], transfers[0], lower[block], state[0], phi[0])
             wall_hi = _any_enters(coefficient, kinds[1], transfers[1], upper[block], state[n - 1], phi[n - 1])
             first, last = _at_work(phi, wall_lo, wall_hi)
-            first, last = max(first - _BLOCK, 0), min(last + _BLOCK, n)
+            first, last = max(first - BLOCK, 0), min(last + BLOCK, n)
+            # Two cells with one Φ may differ in u, and these means then see a flux.
+            if mean in (ARITHMETIC, HARMONIC):
+                first, last = 0, n
             if source.shape[0] > 0 or (periodic and (first == 0 or last == n or phi[0] != phi[n - 1])):
                 first, last = 0, n
-        if mean == INTEGRAL:
-            enters_lo = entering(coefficient, kinds[0], transfers[0], lower[step], state[0], phi[0], width)
-            enters_hi = entering(
-                coefficient, kinds[1], transfers[1], upper[step], state[n - 1], phi[n - 1], width
-            )
-        else:
-            enters_lo = wall_face_flux(
-                coefficient, mean, kinds[0], transfers[0], lower[step], state[0], phi[0], phi[1], width
-            )
-            enters_hi = wall_face_flux(
-                coefficient, mean, kinds[1], transfers[1], upper[step], state[n - 1], phi[n - 1], phi[n - 2],
-                width,
-            )  # fmt: skip
+        u_lo, u_hi = state[0] + more[0], state[n - 1] + more[n - 1]
         if periodic:
             enters_lo = phi[n - 1] - phi[0]
             enters_hi = -enters_lo
+        elif mean == INTEGRAL:
+            enters_lo = entering(coefficient, kinds[0], transfers[0], lower[step], u_lo, phi[0], width)
+            enters_hi = entering(coefficient, kinds[1], transfers[1], upper[step], u_hi, phi[n - 1], width)
+        else:
+            enters_lo = wall_face_flux(
+                coefficient, mean, kinds[0], transfers[0], lower[step], u_lo, phi[0], phi[1], width
+            )
+            enters_hi = wall_face_flux(
+                coefficient, mean, kinds[1], transfers[1], upper[step], u_hi, phi[n - 1], phi[n - 2], width
+            )
         if mean == INTEGRAL:
             begin, end = max(first, 1), min(last, n - 1)
             if first == 0:
-                _raise(state, carry, 0, ratio * (enters_lo - (phi[0] - phi[1])))
+                more[0] += ratio * (enters_lo - (phi[0] - phi[1]))
             if last == n:
-                _raise(state, carry, n - 1, ratio * ((phi[n - 2] - phi[n - 1]) + enters_hi))
-            _raise_inner(
-                state[begin:end],
-                carry[begin:end],
-                phi[begin - 1 : end - 1],
-                phi[begin:end],
-                phi[begin + 1 : end + 1],
-                ratio,
-            )
+                more[n - 1] += ratio * ((phi[n - 2] - phi[n - 1]) + enters_hi)
+            if end > begin:
+                _raise(
+                    more[begin:end], phi[begin - 1 : end - 1], phi[begin:end], phi[begin + 1 : end + 1], ratio
+                )
         else:
             at_walls[0] = potential(coefficient, lower[step]) if kinds[0] == DIRICHLET else 0.0
             at_walls[1] = potential(coefficient, upper[step]) if kinds[1] == DIRICHLET else 0.0
-            fill_face_fluxes(coefficient, mean, at_walls, state, phi, faces)
+            _settle(state, more)
+            fill_face_fluxes(coefficient, mean, at_walls, first, last, state, phi, faces)
             faces[0], faces[n] = enters_lo, -enters_hi
-            _raise_between(state, carry, faces[:n], faces[1:], ratio)
+            _raise_between(more[first:last], faces[first:last], faces[first + 1 : last + 1], ratio)
         if source.shape[0] > 0:
             row = source[min(step, source.shape[0] - 1)]
-            add_compensated(produced, lost[2:], 0, width * _raise_by_source(state, carry, row, dt))
-        fill_potential(coefficient, state[first:last], phi[first:last])
+            add_compensated(produced, lost[2:], 0, width * _raise_by_source(more, row, dt))
+        fill_potential_of_sum(coefficient, state[first:last], more[first:last], phi[first:last])
         add_compensated(inflow, lost, 0, scale * enters_lo)
         add_compensated(inflow, lost, 1, scale * enters_hi)
         traffic[0] += scale * abs(enters_lo)
         traffic[1] += scale * abs(enters_hi)
+    _settle(state, more)
     return not _outside(state, guard[0], guard[1])
 
 
@@ -228,7 +212,7 @@ def march(
     traffic: FloatArray,  # (sample, 2)
     lost: FloatArray,  # (sample, 3)
     produced: FloatArray,  # (sample, 1)
-    carry: FloatArray,  # (sample, nx)
+    more: FloatArray,  # (sample, nx)
     kept: NDArray[np.bool_],  # (sample,) whether the guard held
 ) -> None:
     """Advance samples first … last − 1, each by its own number of equal steps of its own length."""
@@ -250,5 +234,5 @@ def march(
             traffic[sample],
             lost[sample],
             produced[sample],
-            carry[sample],
+            more[sample],
         )

@@ -10,7 +10,7 @@ from lawbound.solvers.batch import Batch, subset
 from lawbound.solvers.coefficient import Step
 from lawbound.solvers.compiled import over_samples
 from lawbound.solvers.face_mean import MEANS
-from lawbound.solvers.finite_volume import march
+from lawbound.solvers.finite_volume import BLOCK, march
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import SolverError
 from lawbound.solvers.walls import Dirichlet, Neumann, Periodic, Robin
@@ -120,7 +120,7 @@ class _Run:
     numbers: FloatArray  # (sample,)
     mean: int
     state: FloatArray  # (sample, nx)
-    carry: FloatArray  # (sample, nx)
+    more: FloatArray  # (sample, nx) what is not yet settled into the state
     inflow: FloatArray  # (sample, 2)
     traffic: FloatArray  # (sample, 2)
     lost: FloatArray  # (sample, 3)
@@ -168,7 +168,7 @@ class _Run:
         self.batch.check(self.state, stop, solver)
 
     def _ledger(self) -> list[FloatArray]:
-        return [self.state, self.carry, self.inflow, self.traffic, self.lost, self.produced]
+        return [self.state, self.more, self.inflow, self.traffic, self.lost, self.produced]
 
     def _extremes(self, chosen: IntArray, start: float, stop: float) -> tuple[FloatArray, FloatArray]:
         """Least and largest value of state and walls between two output times."""
@@ -228,11 +228,12 @@ class _Run:
         whole = chosen.size == len(batch)
         coefficient = batch.coefficient if whole else subset(batch.coefficient, chosen)
         arrays = self._ledger() if whole else [a[chosen] for a in self._ledger()]
-        state, carry, inflow, traffic, lost, produced = arrays
+        state, more, inflow, traffic, lost, produced = arrays
         kept = np.ones(chosen.size, dtype=np.bool_)
         problems = [batch.problems[i] for i in chosen]
         changing = any(callable(problem.source) for problem in problems)
-        block = max(1, _BLOCK_VALUES // (chosen.size * (n if changing else 1)))
+        # Whole blocks of the kernel, so that where a run is cut changes no bit.
+        block = BLOCK * max(1, _BLOCK_VALUES // (BLOCK * chosen.size * (n if changing else 1)))
         for first in range(0, int(steps.max()), block):
             counts = np.where(kept, np.clip(steps - first, 0, block), 0)
             lower, upper = (
@@ -249,7 +250,7 @@ class _Run:
                 march, chosen.size,
                 coefficient, self.mean, batch.kinds[chosen], batch.transfers[chosen], lower, upper, source,
                 guard, counts, (stop - start) / steps, batch.grid.width,
-                state, inflow, traffic, lost, produced, carry, still,
+                state, inflow, traffic, lost, produced, more, still,
             )  # fmt: skip
             kept &= still
         if not whole:

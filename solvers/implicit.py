@@ -39,13 +39,35 @@ def _eliminate(e: FloatArray, r: FloatArray, first: float, last: float, s: Float
         g_hi = -r[n - 1]
         s[n - 1], w[n - 1] = s_hi, g_hi
     both = min(middle - 1, n - 2 - middle)
-    for j in range(1, both + 1):
+    # Two rows at a time: s_{j+1} = e' (D − e s) / (D' (D − e s) − e' e), so the chain waits for one division, not two.
+    # The bracket is at least 1 + e + 2 e' + e e', so nothing cancels.
+    j = 1
+    while j < both:
         k = n - 1 - j
+        e1, e2, f1, f2 = e[j], e[j + 1], e[k], e[k - 1]
+        d1, d2 = 1.0 + 2.0 * e1, 1.0 + 2.0 * e2
+        h1, h2 = 1.0 + 2.0 * f1, 1.0 + 2.0 * f2
+        pivot_lo, pivot_hi = d1 - e1 * s_lo, h1 - f1 * s_hi
         g_lo = s_lo * g_lo - r[j]
         g_hi = s_hi * g_hi - r[k]
-        s_lo = e[j] / (1.0 + e[j] * (2.0 - s_lo))
-        s_hi = e[k] / (1.0 + e[k] * (2.0 - s_hi))
+        next_lo = (e2 * d1 - (e2 * e1) * s_lo) / ((d2 * d1 - e2 * e1) - (d2 * e1) * s_lo)
+        next_hi = (f2 * h1 - (f2 * f1) * s_hi) / ((h2 * h1 - f2 * f1) - (h2 * f1) * s_hi)
+        s_lo, s_hi = e1 / pivot_lo, f1 / pivot_hi
         s[j], w[j] = s_lo, g_lo
+        s[k], w[k] = s_hi, g_hi
+        g_lo = s_lo * g_lo - r[j + 1]
+        g_hi = s_hi * g_hi - r[k - 1]
+        s_lo, s_hi = next_lo, next_hi
+        s[j + 1], w[j + 1] = s_lo, g_lo
+        s[k - 1], w[k - 1] = s_hi, g_hi
+        j += 2
+    for i in range(j, both + 1):
+        k = n - 1 - i
+        g_lo = s_lo * g_lo - r[i]
+        g_hi = s_hi * g_hi - r[k]
+        s_lo = e[i] / (1.0 + e[i] * (2.0 - s_lo))
+        s_hi = e[k] / (1.0 + e[k] * (2.0 - s_hi))
+        s[i], w[i] = s_lo, g_lo
         s[k], w[k] = s_hi, g_hi
     # For even n the lower half is longer by one.
     for j in range(both + 1, middle):

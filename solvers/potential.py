@@ -36,6 +36,13 @@ def fill_potential(coefficient: Coefficient, u: FloatArray, phi: FloatArray) -> 
     )
 
 
+def fill_potential_of_sum(coefficient: Coefficient, u: FloatArray, more: FloatArray, phi: FloatArray) -> None:
+    """phi[i] = Φ(u[i] + more[i])."""
+    raise TypeError(
+        f"No potential is known for {type(coefficient).__name__}; add it to solvers/potential.py."
+    )
+
+
 def fill_both(coefficient: Coefficient, u: FloatArray, phi: FloatArray, k: FloatArray) -> None:
     """phi[i] = Φ(u[i]) and k[i] = k(u[i])."""
     raise TypeError(
@@ -62,6 +69,11 @@ def _constant_conductivity(coefficient: Constant, u: float) -> float:
 def _constant_fill(coefficient: Constant, u: FloatArray, phi: FloatArray) -> None:
     for i in range(u.size):
         phi[i] = coefficient.k * u[i]
+
+
+def _constant_fill_sum(coefficient: Constant, u: FloatArray, more: FloatArray, phi: FloatArray) -> None:
+    for i in range(u.size):
+        phi[i] = coefficient.k * (u[i] + more[i])
 
 
 def _constant_fill_both(coefficient: Constant, u: FloatArray, phi: FloatArray, k: FloatArray) -> None:
@@ -183,6 +195,16 @@ def _step_fill(coefficient: Step, u: FloatArray, phi: FloatArray) -> None:
             phi[i] = k_min * min(u[i], u_star) + k_max * max(u[i] - u_star, 0.0)
 
 
+def _step_fill_sum(coefficient: Step, u: FloatArray, more: FloatArray, phi: FloatArray) -> None:
+    u_star, k_max, k_min = coefficient.u_star, coefficient.k_max, coefficient.k_min
+    if k_min == 0.0:
+        for i in range(u.size):
+            phi[i] = k_max * max((u[i] + more[i]) - u_star, 0.0)
+    else:
+        for i in range(u.size):
+            phi[i] = k_min * min(u[i] + more[i], u_star) + k_max * max((u[i] + more[i]) - u_star, 0.0)
+
+
 def _step_fill_both(coefficient: Step, u: FloatArray, phi: FloatArray, k: FloatArray) -> None:
     u_star, k_max, k_min = coefficient.u_star, coefficient.k_max, coefficient.k_min
     for i in range(u.size):
@@ -296,6 +318,13 @@ def _fill_one_by_one(coefficient: Coefficient, u: FloatArray, phi: FloatArray) -
         phi[i] = potential(coefficient, u[i])
 
 
+def _fill_sum(coefficient: Coefficient, u: FloatArray, more: FloatArray, phi: FloatArray) -> None:
+    total = np.empty(u.size)
+    for i in range(u.size):
+        total[i] = u[i] + more[i]
+    fill_potential(coefficient, total, phi)
+
+
 def _fill_both_one_by_one(coefficient: Coefficient, u: FloatArray, phi: FloatArray, k: FloatArray) -> None:
     for i in range(u.size):
         phi[i] = potential(coefficient, u[i])
@@ -306,6 +335,14 @@ _one_by_one = dict.fromkeys((Phases, Custom, Tabulated), _fill_one_by_one)
 _both_one_by_one = dict.fromkeys((Phases, Custom, Tabulated), _fill_both_one_by_one)
 chosen_by_type(
     fill_potential, {Constant: _constant_fill, Power: _power_fill, Step: _step_fill, **_one_by_one}
+)
+chosen_by_type(
+    fill_potential_of_sum,
+    {
+        Constant: _constant_fill_sum,
+        Step: _step_fill_sum,
+        **dict.fromkeys((Power, Phases, Custom, Tabulated), _fill_sum),
+    },
 )
 chosen_by_type(
     fill_both, {Constant: _constant_fill_both, Power: _power_fill_both, Step: _step_fill_both, **_both_one_by_one}

@@ -86,7 +86,9 @@ wall_values = st.one_of(
     st.builds(Wave, values, floats(0.0, 300.0)),
 )
 bounding = st.one_of(st.builds(Dirichlet, wall_values), st.builds(Robin, floats(0.1, 20.0), wall_values))
-any_wall = st.one_of(bounding, st.builds(Neumann, st.one_of(st.just(0.0), values, st.builds(Wave, values, floats(0.0, 300.0)))))
+any_wall = st.one_of(
+    bounding, st.builds(Neumann, st.one_of(st.just(0.0), values, st.builds(Wave, values, floats(0.0, 300.0))))
+)
 wall_pairs = st.one_of(st.builds(Walls, any_wall, any_wall), st.just(Walls(Periodic(), Periodic())))
 bounding_pairs = st.one_of(
     st.builds(Walls, bounding, st.one_of(bounding, st.just(Neumann(0.0)))), st.just(Walls(Periodic(), Periodic()))

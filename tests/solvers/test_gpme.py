@@ -339,6 +339,7 @@ def test_a_run_of_absurdly_many_steps_is_not_begun(wall, steps):
         "wild", Power(6.0), Cells(0.0, 1.0, 10), Walls(Dirichlet(wall), Dirichlet(0.0)), 0.0, [0.0, 1.0]
     )
     with pytest.raises(
-        SolverError, match=rf"\(wild, Power\(m=6\.0\)\) needs {steps} explicit steps .* use ImplicitDiffusion, fewer cells"
+        SolverError,
+        match=rf"\(wild, Power\(m=6\.0\)\) needs {steps} explicit steps .* use ImplicitDiffusion, fewer cells",
     ):
         solve(problem)

@@ -293,7 +293,9 @@ def test_a_diffusion_number_that_is_unstable_with_any_walls_is_refused(diffusion
 
 @pytest.mark.parametrize("diffusion_number", [0.34, 0.5])
 def test_a_diffusion_number_without_a_maximum_principle_at_these_walls_is_refused(diffusion_number):
-    with pytest.raises(ValueError, match=r"is above 0\.3333, the limit with the walls of `stefan`; .* lower it"):
+    with pytest.raises(
+        ValueError, match=r"is above 0\.3333, the limit with the walls of `stefan`; .* lower it"
+    ):
         ExplicitDiffusion(diffusion_number).solve(problem())
     insulated = problem(walls=Walls(Neumann(), Neumann()))
     assert ExplicitDiffusion(diffusion_number).solve(insulated).steps > 0

@@ -1,0 +1,1 @@
+"""What benchmarks/finite_volume.py asks each package to do, one file a package."""
