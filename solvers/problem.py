@@ -196,10 +196,8 @@ class Trajectory:
         equation, grid = self.problem.equation, self.problem.grid
         if not isinstance(equation, Step) or equation.k_min > 0.0 or not isinstance(grid, Cells):
             return None
-        wall = (
-            self.walls[:, 0] if isinstance(self.problem.walls.x_lo, Dirichlet) else np.zeros(len(self.walls))
-        )
-        return front_position(equation, grid, self.state, wall)
+        shown = [isinstance(wall, Dirichlet) for wall in self.problem.walls.sides.values()]
+        return front_position(equation, grid, self.state, np.where(shown, self.walls, equation.u_star))
 
 
 def _integral(state: FloatArray, weights: FloatArray) -> FloatArray:

@@ -42,10 +42,10 @@ def test_a_straight_profile_s_front_is_found_exactly(front, u_star, slope, mirro
         return u_star * x + slope * (front * x - 0.5 * x * x)
 
     u = np.diff(held(grid.faces)) / grid.width
-    wall = u_star + slope * front
+    walls = [u_star + slope * front, 0.0]
     if mirrored:
-        u, wall = u[::-1], 0.0
-    found = front_position(Step(u_star), grid, u[None], np.array([wall]))[0]
+        u, walls = u[::-1], walls[::-1]
+    found = front_position(Step(u_star), grid, u[None], np.array([walls]))[0]
     # A front that lies just across a face may be seen from the other side of it, where the same content
     # fills a sliver less.
     allowed = 1e-9
@@ -79,11 +79,11 @@ def test_only_a_one_phase_problem_has_a_front_inside_a_cell():
     calm = Problem("", Constant(1.0), Cells(0.0, 1.0, 8), WALLS, 0.0, [0.0, 0.1])
     assert ExplicitDiffusion().solve(calm).front is None
     with pytest.raises(ValueError, match=r"k_min=0\.1; a front inside a cell needs k_min=0"):
-        front_position(Step(0.5, 1.0, 0.1), Cells(0.0, 1.0, 8), np.zeros((1, 8)), np.zeros(1))
+        front_position(Step(0.5, 1.0, 0.1), Cells(0.0, 1.0, 8), np.zeros((1, 8)), np.zeros((1, 2)))
 
 
 def test_where_nothing_or_all_is_filled_there_is_no_front():
-    found = front_position(Step(0.5), Cells(0.0, 1.0, 8), np.array([np.zeros(8), np.ones(8)]), np.zeros(2))
+    found = front_position(Step(0.5), Cells(0.0, 1.0, 8), np.array([np.zeros(8), np.ones(8)]), np.zeros((2, 2)))
     assert np.isnan(found).all()
 
 
