@@ -33,8 +33,8 @@ def _entry(family: Family) -> Entry:
         equation=family.equation,
         parameter=family.parameter,
         splits={split: str(distribution) for split, distribution in family.splits.items()},
-        domain=f"[{family.domain[0]:g}, {family.domain[1]:.4g}]",
+        domain=f"[{family.domain[0]:g}, {family.domain[1]:.4g}]" + ("²" if family.dimension == 2 else ""),
         times=f"[{family.times[0]:g}, {family.times[1]:g}]",
-        grid=f"{family.nx} cells × {family.nt} times",
+        grid=f"{' × '.join([str(family.nx)] * family.dimension)} cells × {family.nt} times",
         laws=family.laws,
     )

@@ -89,9 +89,11 @@ def _of_field(data: xr.Dataset, name: str, field: str) -> Iterator[Finding]:
     finite = bool(np.isfinite(values).all())
     if not finite:
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        yield Finding(f"{name} {field}", False, f"not finite at (sample, t, x) index {where}")
+        yield Finding(
+            f"{name} {field}", False, f"not finite at ({', '.join(map(str, data[field].dims))}) index {where}"
+        )
         return
-    frozen = np.flatnonzero((values == values[:, :1]).all(axis=(1, 2)))
+    frozen = np.flatnonzero((values == values[:, :1]).all(axis=tuple(range(1, values.ndim))))
     moving = frozen.size == 0 or values.shape[1] == 1
     detail = f"{values.shape[0]} samples, finite, range [{values.min():.4g}, {values.max():.4g}]"
     yield Finding(
@@ -104,8 +106,7 @@ def _of_field(data: xr.Dataset, name: str, field: str) -> Iterator[Finding]:
 def _of_ledger(data: xr.Dataset, name: str, inflow: str) -> Finding:
     field = inflow.removeprefix("inflow_")
     values = data[field].values.astype(np.float64)
-    w = schema.weights(data)
-    total, size = values @ w, np.abs(values) @ w
+    total, size = schema.integral(data, values), schema.integral(data, np.abs(values))
     entered = data[inflow].values
     gap = np.abs(total - total[:, :1] - (entered - entered[:, :1]))
     # Stored averages are rounded; the float64 ledger itself closes to 1e-13 (tests/solvers).
@@ -120,7 +121,7 @@ def _of_ledger(data: xr.Dataset, name: str, inflow: str) -> Finding:
 def _of_law(data: xr.Dataset, name: str, law: str) -> Finding:
     rhs, tolerance = (data[schema.law_variable(law, what)].values for what in ("rhs", "tolerance"))
     field = schema.state_variables(data)[0]
-    residual = np.abs(data[field].values.astype(np.float64) @ schema.weights(data) - rhs)
+    residual = np.abs(schema.integral(data, data[field].values.astype(np.float64)) - rhs)
     source = data[schema.law_variable(law, "rhs")].attrs["lawbound_rhs_source"]
     share = residual / np.where(tolerance > 0, tolerance, np.inf)
     share[(tolerance <= 0) & (residual > 0)] = np.inf

@@ -56,9 +56,9 @@ class Values:
 
 @dataclass(frozen=True)
 class Family:
-    """A one-parameter family of problems on an interval.
+    """A one-parameter family of problems on an interval, or on a square where `dimension` is 2.
 
-    `build(parameter, grid, times)` makes a problem; `exact(parameter)` its closed form; `mass_tolerance(
+    `build(parameter, grid, times)` makes a problem, `grid` being the cells along each side of a square; `exact(parameter)` its closed form; `mass_tolerance(
     parameter, h, times)` bounds |∫u dx of the solver − ∫u dx of the closed form|; `front_level(parameter)` is half the jump at the
     front, where there is one. Functions must be module-level, so that worker processes can be handed them.
     """
@@ -79,6 +79,7 @@ class Family:
     front_level: Callable[[float], float] | None = None
     nx: int = 200
     nt: int = 201
+    dimension: int = 1
     laws: tuple[str, ...] = field(default=("conservation",))
     solver: Solver = field(default=ExplicitDiffusion())
 

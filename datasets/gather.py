@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -12,12 +13,29 @@ from lawbound.datasets import schema
 from lawbound.datasets.family import Family
 from lawbound.datasets.provenance import provenance, values_hash
 from lawbound.datasets.split import split_variable
-from lawbound.solvers import ExplicitDiffusion, Problem, Trajectory
+from lawbound.solvers import Boxes, Cells, Problem, Trajectory, solver_for
 
 FloatArray = NDArray[np.float64]
 
 #: Round-off that storing cell averages in single precision adds to a sum, relative to the sum of |u|.
 _HALF_ULP = float(np.finfo(np.float32).eps) / 2
+
+#: What a wall's values are, by its kind; on a plane they are means along the wall.
+_WALL_MEANINGS = {
+    "dirichlet": "value of u at",
+    "neumann": "flux that enters through",
+    "robin": "value of u that surrounds",
+    "periodic": "nothing is prescribed at",
+    "outflow": "nothing is prescribed at",
+}
+
+
+class Axis(NamedTuple):
+    """A dimension in space: positions and quadrature weights, (n,), and bounds of the cells, (n, 2), if it has any."""
+
+    points: FloatArray
+    weights: FloatArray
+    bounds: FloatArray | None
 
 
 @dataclass(frozen=True)
@@ -32,7 +50,7 @@ class Law:
 
 def solve(problem: Problem) -> xr.Dataset:
     """Solve one problem and label the result; b(t) comes from the solver's own ledger of wall fluxes."""
-    trajectory = ExplicitDiffusion().solve(problem)
+    trajectory = solver_for(problem).solve(problem)
     return _assemble(
         [trajectory],
         law=_ledger_law([trajectory]),
@@ -156,11 +174,10 @@ def from_arrays(
     data = _labelled(
         field,
         times=times,
-        coordinate=points,
-        weights=w,
-        bounds=None,
+        axes={schema.X: Axis(points, w, None)},
         walls={side: _shaped(side, values, (n, nt)) for side, values in (walls or {}).items()},
         law=law,
+        wall_kinds=dict.fromkeys(walls or {}, "dirichlet"),
         attributes={
             "title": title,
             "lawbound_problem": problem,
@@ -199,22 +216,34 @@ def _trapezoid(x: FloatArray) -> FloatArray:
 
 
 def _ledger_law(trajectories: Sequence[Trajectory]) -> Law:
-    rhs = np.stack([run.total[0] + run.inflow.sum(axis=1) for run in trajectories])
+    rhs = np.stack([run.total[0] + run.inflow.sum(axis=1) + run.produced for run in trajectories])
     total = np.stack([run.total for run in trajectories])
-    scale = np.stack(
-        [np.abs(run.state) @ run.problem.grid.weights + run.traffic.sum(axis=1) for run in trajectories]
-    )
+    scale = np.stack([_size(run) + run.traffic.sum(axis=1) + np.abs(run.produced) for run in trajectories])
     return Law(rhs, "ledger", total - rhs, 1e-13 * scale)
 
 
 def _analytic_law(trajectories: Sequence[Trajectory], parameters: Sequence[float], family: Family) -> Law:
-    grid, times = trajectories[0].problem.grid, trajectories[0].problem.times
+    along, times = _x_axis(trajectories[0].problem.grid), trajectories[0].problem.times
     exact = [family.exact(value) for value in parameters]
-    rhs = np.stack([one.integral(times, grid.upper) - one.integral(times, grid.lower) for one in exact])
+    rhs = np.stack([one.integral(times, along.upper) - one.integral(times, along.lower) for one in exact])
     total = np.stack([run.total for run in trajectories])
-    size = np.stack([np.abs(run.state) @ grid.weights for run in trajectories])
-    scheme = np.stack([family.mass_tolerance(value, grid.width, times) for value in parameters])
+    size = np.stack([_size(run) for run in trajectories])
+    scheme = np.stack([family.mass_tolerance(value, along.width, times) for value in parameters])
     return Law(rhs, "analytic", total - rhs, scheme + _HALF_ULP * size)
+
+
+def _size(run: Trajectory) -> FloatArray:
+    """∫|u| dx at each output time, (nt,)."""
+    return np.asarray(np.abs(run.state).reshape(len(run.state), -1) @ run.problem.grid.weights.ravel())
+
+
+def _x_axis(grid: Cells | Boxes) -> Cells:
+    return grid.x if isinstance(grid, Boxes) else grid
+
+
+def _axis(cells: Cells) -> Axis:
+    faces = cells.faces
+    return Axis(cells.centres, cells.weights, np.stack([faces[:-1], faces[1:]], axis=1))
 
 
 def _assemble(
@@ -226,17 +255,16 @@ def _assemble(
     dtype: DTypeLike,
 ) -> xr.Dataset:
     problem = trajectories[0].problem
-    faces = problem.grid.faces
+    grid, sides = problem.grid, problem.walls.sides
+    produced = any(run.problem.source is not None for run in trajectories)
     data = _labelled(
         np.stack([run.state for run in trajectories]),
         times=problem.times,
-        coordinate=problem.grid.centres,
-        weights=problem.grid.weights,
-        bounds=np.stack([faces[:-1], faces[1:]], axis=1),
-        walls={
-            side: np.stack([run.walls[:, i] for run in trajectories])
-            for i, side in enumerate(("x_lo", "x_hi"))
-        },
+        axes={schema.Y: _axis(grid.y), schema.X: _axis(grid.x)}
+        if isinstance(grid, Boxes)
+        else {schema.X: _axis(grid)},
+        walls={side: np.stack([run.walls[:, i] for run in trajectories]) for i, side in enumerate(sides)},
+        wall_kinds={side: wall.kind for side, wall in sides.items()},
         law=law,
         attributes={"references": "none", "comment": "none", **attributes},
         config=config,
@@ -245,9 +273,11 @@ def _assemble(
     )
     data["inflow_u"] = (
         (schema.SAMPLE, schema.TIME),
-        np.stack([run.inflow.sum(axis=1) for run in trajectories]),
+        np.stack([run.inflow.sum(axis=1) + run.produced for run in trajectories]),
         {
-            "long_name": "integral of u that entered through the walls since the start",
+            "long_name": "integral of u that entered through the walls"
+            + (" or was produced" if produced else "")
+            + " since the start",
             "units": "1",
             schema.ROLE: schema.INFLOW,
         },
@@ -259,10 +289,9 @@ def _labelled(
     field: FloatArray,
     *,
     times: FloatArray,
-    coordinate: FloatArray,
-    weights: FloatArray,
-    bounds: FloatArray | None,
+    axes: Mapping[str, Axis],
     walls: Mapping[str, FloatArray],
+    wall_kinds: Mapping[str, str],
     law: Law | None,
     attributes: Mapping[str, str],
     config: Mapping[str, object],
@@ -272,38 +301,36 @@ def _labelled(
     over_t = (schema.SAMPLE, schema.TIME)
     wall_names = [schema.wall_variable("u", side) for side in walls]
     state_attributes = {"long_name": "state", "units": "1", schema.ROLE: schema.STATE}
-    if bounds is not None:
-        state_attributes["cell_methods"] = "t: point x: mean"
+    if all(axis.bounds is not None for axis in axes.values()):
+        state_attributes["cell_methods"] = f"t: point {' '.join(f'{name}:' for name in axes)} mean"
     if wall_names:
         state_attributes["lawbound_bc"] = " ".join(wall_names)
     variables: dict[str, object] = {
-        "u": (schema.FIELD_DIMS, field.astype(dtype), state_attributes),
-        f"{schema.X}_weights": (
-            (schema.X,),
-            weights,
-            {"long_name": "quadrature weights along x", "units": "1", schema.ROLE: schema.WEIGHTS},
-        ),
+        "u": ((*over_t, *axes), field.astype(dtype), state_attributes),
     }
-    if bounds is not None:
-        variables[f"{schema.X}_bounds"] = ((schema.X, schema.BOUNDS), bounds)
+    for name, axis in axes.items():
+        variables[f"{name}_weights"] = (
+            (name,),
+            axis.weights,
+            {"long_name": f"quadrature weights along {name}", "units": "1", schema.ROLE: schema.WEIGHTS},
+        )
+        if axis.bounds is not None:
+            variables[f"{name}_bounds"] = ((name, schema.BOUNDS), axis.bounds)
     for side, values in walls.items():
         variables[schema.wall_variable("u", side)] = (
             over_t,
             values,
             {
-                "long_name": f"value of u at the {side} wall",
+                "long_name": f"{_WALL_MEANINGS[wall_kinds[side]]} the {side} wall",
                 "units": "1",
                 schema.ROLE: schema.WALL,
                 "lawbound_bc_variable": "u",
                 "lawbound_bc_side": side,
-                "lawbound_bc_type": "dirichlet",
+                "lawbound_bc_type": wall_kinds[side],
             },
         )
     if law is not None:
         variables |= _law_variables("conservation", law)
-    position = {"long_name": "position", "units": "1"}
-    if bounds is not None:
-        position["bounds"] = f"{schema.X}_bounds"
     return xr.Dataset(
         variables,
         coords={
@@ -313,7 +340,7 @@ def _labelled(
                 {"long_name": "position of the sample in the whole design", "units": "1"},
             ),
             schema.TIME: (schema.TIME, times, {"long_name": "time", "units": "1"}),
-            schema.X: (schema.X, coordinate, position),
+            **{name: (name, axis.points, _position(name, axis, len(axes))) for name, axis in axes.items()},
         },
         attrs={
             **provenance(config),
@@ -322,6 +349,16 @@ def _labelled(
             "lawbound_state_variables": "u",
         },
     )
+
+
+def _position(name: str, axis: Axis, dimensions: int) -> dict[str, object]:
+    position: dict[str, object] = {
+        "long_name": "position" if dimensions == 1 else f"position along {name}",
+        "units": "1",
+    }
+    if axis.bounds is not None:
+        position["bounds"] = f"{name}_bounds"
+    return position
 
 
 def _law_variables(law_id: str, law: Law) -> dict[str, object]:

@@ -47,6 +47,7 @@ def context_points(data: xr.Dataset, *, seed: int = 0, n_times: int = 10, n_posi
     What sample s gets depends on the seed and on its number s alone. Raises `ValueError` if the grid has too
     few points.
     """
+    _on_a_line(data)
     nt, nx = data.sizes[schema.TIME], data.sizes[schema.X]
     _check(nt, nx, n_times, n_positions)
     edges = np.linspace(0, nt, n_times + 1).round().astype(np.int64)
@@ -62,11 +63,20 @@ def target_points(
     data: xr.Dataset, random: np.random.Generator, *, n_times: int = 10, n_positions: int = 10
 ) -> Points:
     """Training targets as in ProbConserv: times and positions anywhere, sorted, drawn anew at each call."""
+    _on_a_line(data)
     nt, nx, n = data.sizes[schema.TIME], data.sizes[schema.X], data.sizes[schema.SAMPLE]
     _check(nt, nx, n_times, n_positions)
     times = np.sort(random.permuted(np.tile(np.arange(nt), (n, 1)), axis=1)[:, :n_times], axis=1)
     positions = np.sort(random.permuted(np.tile(np.arange(nx), (n, 1)), axis=1)[:, :n_positions], axis=1)
     return Points(times, positions)
+
+
+def _on_a_line(data: xr.Dataset) -> None:
+    if schema.Y in data.dims:
+        raise ValueError(
+            f"The dataset has dimensions {', '.join(schema.field_dims(data))}; points are picked in (t, x) only, so give data on an "
+            "interval."
+        )
 
 
 def _check(nt: int, nx: int, n_times: int, n_positions: int) -> None:

@@ -2,7 +2,8 @@
 
 Fields, parameters, walls and laws are found by the attribute `lawbound_role`; coordinates, weights and the split have
 fixed names. What the schema does not capture:
-grids that move or differ between samples, and laws that couple several times in one right-hand side.
+grids that move or differ between samples, and laws that couple several times in one right-hand side. Data on a
+plane have a dimension `y` before `x`, with weights of its own; the weights of a box are their product.
 """
 
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ import xarray as xr
 SCHEMA = "1.0"
 CONVENTIONS = "CF-1.11"
 
-SAMPLE, TIME, X, BOUNDS, REALIZATION = "sample", "t", "x", "bnds", "realization"
+SAMPLE, TIME, Y, X, BOUNDS, REALIZATION = "sample", "t", "y", "x", "bnds", "realization"
 FIELD_DIMS = (SAMPLE, TIME, X)
+PLANE_DIMS = (SAMPLE, TIME, Y, X)
 
 ROLE = "lawbound_role"
 STATE, PARAMETER, WEIGHTS, WALL = "state", "parameter", "weights", "boundary_value"
@@ -29,7 +31,7 @@ ROLES = frozenset(
 
 # What the variables of a role depend on, where that is fixed.
 _DIMENSIONS = {
-    WEIGHTS: (X,), PARAMETER: (SAMPLE,), SEED: (SAMPLE,), SPLIT: (SAMPLE,), FRONT_LEVEL: (SAMPLE,),
+    PARAMETER: (SAMPLE,), SEED: (SAMPLE,), SPLIT: (SAMPLE,), FRONT_LEVEL: (SAMPLE,),
     WALL: (SAMPLE, TIME), INFLOW: (SAMPLE, TIME),
     LAW_RHS: (SAMPLE, TIME), LAW_RESIDUAL: (SAMPLE, TIME), LAW_TOLERANCE: (SAMPLE, TIME),
 }  # fmt: skip
@@ -51,9 +53,26 @@ def state_variables(data: xr.Dataset) -> list[str]:
     return str(data.attrs.get("lawbound_state_variables", "")).split()
 
 
+def field_dims(data: xr.Dataset) -> tuple[str, ...]:
+    """Dimensions of a state field: (sample, t, x), on a plane (sample, t, y, x)."""
+    return PLANE_DIMS if Y in data.dims else FIELD_DIMS
+
+
+def axes(data: xr.Dataset) -> tuple[str, ...]:
+    """The dimensions in space: (x,), on a plane (y, x)."""
+    return field_dims(data)[2:]
+
+
 def weights(data: xr.Dataset) -> np.ndarray:
-    """Quadrature weights along x, (nx,), float64: ∫u dx = Σ weights · u."""
-    return np.asarray(data[f"{X}_weights"].values, dtype=np.float64)
+    """Quadrature weights, (nx,) or (ny, nx), float64: ∫u dx = Σ weights · u."""
+    along = [np.asarray(data[f"{axis}_weights"].values, dtype=np.float64) for axis in axes(data)]
+    return along[0] if len(along) == 1 else np.multiply.outer(*along)
+
+
+def integral(data: xr.Dataset, values: np.ndarray) -> np.ndarray:
+    """∫u dx of values (sample, t, …) on the dataset's grid, (sample, t)."""
+    w = weights(data)
+    return np.asarray(values.reshape(*values.shape[:2], w.size) @ w.ravel())
 
 
 def law_variable(law: str, what: str) -> str:
@@ -112,7 +131,8 @@ def _faults(data: xr.Dataset) -> Iterator[str]:
         yield f"global attributes are missing or not strings: {', '.join(missing)}"
     if data.attrs.get("lawbound_schema", SCHEMA) != SCHEMA:
         yield f"it declares schema {data.attrs['lawbound_schema']}, this version reads {SCHEMA}"
-    for dim in FIELD_DIMS:
+    dims = field_dims(data)
+    for dim in dims:
         if dim not in data.dims:
             yield f"dimension `{dim}` is missing"
         elif dim not in data.coords:
@@ -121,23 +141,24 @@ def _faults(data: xr.Dataset) -> Iterator[str]:
             yield f"coordinate `{dim}` is not made of finite numbers"
         elif data.sizes[dim] > 1 and (np.diff(data[dim].values) <= 0).any():
             yield f"coordinate `{dim}` does not increase"
-    if f"{X}_weights" not in data:
-        yield f"quadrature weights `{X}_weights` are missing"
+    for axis in axes(data):
+        if f"{axis}_weights" not in data:
+            yield f"quadrature weights `{axis}_weights` are missing"
     if not state_variables(data):
         yield "`lawbound_state_variables` names no field"
     for name in state_variables(data):
         if name not in data:
             yield f"state field `{name}` is missing"
-        elif data[name].dims != FIELD_DIMS:
-            yield f"`{name}` has dimensions {data[name].dims}, needed are {FIELD_DIMS}"
+        elif data[name].dims != dims:
+            yield f"`{name}` has dimensions {data[name].dims}, needed are {dims}"
     for name in map(str, data.data_vars):
         variable = data[name]
-        if name == f"{X}_bounds":
+        if name in {f"{axis}_bounds" for axis in axes(data)}:
             continue
         role = variable.attrs.get(ROLE)
         if role not in ROLES:
             yield f"`{name}` has {ROLE}={role!r}, needed is one of {', '.join(sorted(ROLES))}"
-        wanted = _DIMENSIONS.get(str(role))
+        wanted = (name.removesuffix("_weights"),) if role == WEIGHTS else _DIMENSIONS.get(str(role))
         if wanted is not None and variable.dims != wanted:
             yield f"`{name}` has dimensions {variable.dims}, its role `{role}` needs {wanted}"
         if variable.dtype.kind not in "iuf":

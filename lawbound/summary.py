@@ -34,9 +34,9 @@ def summary(path: Path) -> dict[str, Any]:
         "problem": data.attrs["lawbound_problem"],
         "title": data.attrs["title"],
         "fields": schema.state_variables(data),
-        "sizes": {dim: data.sizes[dim] for dim in schema.FIELD_DIMS},
+        "sizes": {dim: data.sizes[dim] for dim in schema.field_dims(data)},
         "t": _range(data[schema.TIME].values),
-        "x": _range(data[schema.X].values),
+        **{axis: _range(data[axis].values) for axis in reversed(schema.axes(data))},
         "splits": {name: members_of(data, name).size for name in splits_of(data)},
         "parameters": {name: _range(data[name].values) for name in schema.by_role(data, schema.PARAMETER)},
         "laws": {

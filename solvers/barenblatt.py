@@ -97,12 +97,14 @@ def box_averages(exact: Barenblatt, t: float, x_faces: ArrayLike, y_faces: Array
 
     Exact along one axis, by antiderivative. Along the other it is exact where a face lies ahead of the front, and
     20 Gauss points elsewhere, crowded at the ends since the integrand goes like (y* − y)^{1/m + 1} where the front
-    crosses a face. Raises `ValueError` unless the solution has dimension 2.
+    crosses a face. Raises `ValueError` unless the solution has dimension 2 and t > 0.
     """
     if exact.dimension != 2:
         raise ValueError(
             f"{exact} has dimension {exact.dimension}; boxes in a plane need Barenblatt(m, dimension=2)."
         )
+    if not t > 0.0:
+        raise ValueError(f"At t={t} all of {exact} is in one point; give a time > 0.")
     front, p = exact.front(t), 1.0 / exact.m
     x, y = np.asarray(x_faces, np.float64) / front, np.asarray(y_faces, np.float64) / front
     # Where the front runs along a row, its crossings of the faces are crowded; there go along the columns.

@@ -142,8 +142,8 @@ class Batch:
 
     def check(self, state: FloatArray, time: float, solver: str) -> None:
         """Raise `SolverError` unless all states are finite and no tabulated conductivity was left."""
-        suspects = ~np.isfinite(state).all(axis=1)
-        if suspects.any() or any(isinstance(coefficient, Tabulated) for coefficient in self.coefficients):
+        finite = np.isfinite(state).all()
+        if not finite or any(isinstance(coefficient, Tabulated) for coefficient in self.coefficients):
             for i in range(len(self)):
                 self._check(i, state[i], time, solver)
 

@@ -230,7 +230,7 @@ class PlaneBatch(Batch):
             if not isinstance(problem.grid, Boxes) or not isinstance(problem.equation, Coefficient):
                 raise ValueError(
                     f"`{problem.name}` is {type(problem.equation).__name__} on {type(problem.grid).__name__}; {solver} solves "
-                    "u_t = ∇·(k(u) ∇u) on Boxes. On Cells use ExplicitDiffusion or ImplicitDiffusion."
+                    "u_t = ∇·(k(u) ∇u) on Boxes. `lawbound.solve` picks the solver that fits."
                 )
         grid, times = problems[0].grid, problems[0].times
         if any(problem.grid != grid or not np.array_equal(problem.times, times) for problem in problems):
@@ -277,7 +277,7 @@ class PlaneBatch(Batch):
             any(_is_function(wall) and not isinstance(wall, Neumann) for wall in p.walls.sides.values())
             for p in self.problems
         ]
-        return self.grows | np.array(pulled)
+        return np.asarray(self.grows | np.array(pulled))
 
     @cached_property
     def blocks(self) -> IntArray:
@@ -367,8 +367,7 @@ class _Run:
 
     def record(self, time: float, solver: str) -> None:
         """Keep state and ledger as they are at an output time; raises `SolverError` where they make no sense."""
-        for i in range(len(self.batch)):
-            self.batch.checked(i, self.state[i], time, solver)
+        self.batch.check(self.state, time, solver)
         self._records.append(self._record())
 
     def trajectories(self, solver: str) -> list[Trajectory]:

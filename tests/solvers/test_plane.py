@@ -294,7 +294,7 @@ def test_the_implicit_schemes_have_their_order_in_time(scheme):
     "solver", [ImplicitPlaneDiffusion(), ImplicitPlaneDiffusion(order=1)], ids=["2", "1"]
 )
 def test_a_steady_state_of_unlike_walls_stays(solver):
-    # u = 1 + x + 2y + xy is linear along both axes, so its cell values are steady to round-off.
+    # u = 1 + x + 2y + xy is linear along both axes, so its cell values are steady; each stage is solved to 1e-7.
     x, y = Cells(0.0, 1.0, 9), Cells(0.0, 1.0, 7)
     u = 1.0 + x.centres + 2.0 * y.centres[:, None] + x.centres * y.centres[:, None]
     walls = Walls(
@@ -304,7 +304,7 @@ def test_a_steady_state_of_unlike_walls_stays(solver):
         Neumann(lambda t, x: 2.0 + x),
     )
     answer = solver.solve(Problem("steady", LINEAR, Boxes(x, y), walls, u, [0.0, 50.0]))
-    np.testing.assert_allclose(answer.state[-1], u, rtol=1e-9)
+    np.testing.assert_allclose(answer.state[-1], u, rtol=1e-6)
     assert answer.steps < 100
 
 
@@ -337,7 +337,7 @@ def test_options_that_make_no_scheme_are_refused(make, message):
 @with_every_solver
 def test_problems_of_another_kind_are_refused_with_the_remedy(solver):
     line = Problem("line", Constant(1.0), Cells(0, 1, 4), Walls(Neumann(), Neumann()), 1.0, [0, 1])
-    with pytest.raises(ValueError, match=r"Constant on Cells; .*ExplicitDiffusion"):
+    with pytest.raises(ValueError, match=r"Constant on Cells; .*`lawbound\.solve`"):
         solver.solve(line)
     boxes = Boxes(Cells(0, 1, 4), Cells(0, 1, 4))
     wave = Problem("wave", Advection(1.0), boxes, Walls(*[Outflow()] * 4), 1.0, [0, 1])
