@@ -190,4 +190,5 @@ def batch_of(coefficients: Sequence[Coefficient]) -> Any:
         raise ValueError(
             "A batch got several numbers of phases; solve each number of phases in a batch of its own."
         )
-    return kind(*(np.array(column, dtype=np.float64) for column in zip(*coefficients, strict=True)))
+    columns: Any = [np.array(column, dtype=np.float64) for column in zip(*coefficients, strict=True)]
+    return kind(*columns)

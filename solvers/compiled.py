@@ -28,7 +28,7 @@ def _kept_until_any_source_changes(function: Function) -> Function:
     Here the code on disk is valid for one state of all of the solvers' sources. Should a future numba hide the
     stamp elsewhere, its own rule stays in force.
     """
-    cache_file = getattr(getattr(function, "_cache", None), "_cache_file", None)
+    cache_file: Any = getattr(getattr(function, "_cache", None), "_cache_file", None)
     if hasattr(cache_file, "_source_stamp"):
         cache_file._source_stamp = _STAMP
     return function
@@ -36,7 +36,7 @@ def _kept_until_any_source_changes(function: Function) -> Function:
 
 _STAMP = _stamp_of_all_sources()
 
-_threads: int = numba.config.NUMBA_NUM_THREADS
+_threads: int = int(numba.get_num_threads())
 
 
 def compiled(function: Function) -> Function:
@@ -67,7 +67,7 @@ def compiled_for_a_user(function: Callable[[float], float]) -> Any:
     return kernel
 
 
-@numba.njit(error_model="numpy")  # type: ignore[untyped-decorator]
+@numba.njit(error_model="numpy")
 def _fill_values(function, at, values):  # type: ignore[no-untyped-def]
     for i in range(at.size):
         values[i] = function(at[i])

@@ -46,7 +46,7 @@ def filled_share(dry: float, wet_phi: float, u_star: float, k_max: float, straig
         return max(dry, 0.0) / u_star
     p = wet_phi / k_max
     a, half_b = u_star + 0.5 * p, 0.25 * u_star - 0.5 * dry
-    return (np.sqrt(half_b * half_b + 0.5 * a * max(dry, 0.0)) - half_b) / a
+    return float((np.sqrt(half_b * half_b + 0.5 * a * max(dry, 0.0)) - half_b) / a)
 
 
 @compiled

@@ -36,9 +36,9 @@ def _position(u_star: float, grid: Cells, u: FloatArray, walls: FloatArray) -> f
         first = int(np.argmax(full))
         return float(grid.faces[first] - grid.width * _share(u_star, u[first - 1], p[first]))
     if not full.any() and walls[0] > 0.0:
-        return grid.lower + grid.width * min(max(float(u[0]), 0.0) / (u_star + 0.5 * walls[0]), 1.0)
+        return float(grid.lower + grid.width * min(max(u[0], 0.0) / (u_star + 0.5 * walls[0]), 1.0))
     if not full.any() and walls[1] > 0.0:
-        return grid.upper - grid.width * min(max(float(u[-1]), 0.0) / (u_star + 0.5 * walls[1]), 1.0)
+        return float(grid.upper - grid.width * min(max(u[-1], 0.0) / (u_star + 0.5 * walls[1]), 1.0))
     return float("nan")
 
 

@@ -131,8 +131,9 @@ class _Run:
     def start(cls, batch: Batch, numbers: FloatArray, mean: int) -> "_Run":
         state = np.stack([problem.initial for problem in batch.problems])
         size = len(batch)
-        zeros = (np.zeros((size, width)) for width in (2, 2, 3, 1))
-        return cls(batch, numbers, mean, state, np.zeros_like(state), *zeros, np.zeros(size, dtype=np.int64))
+        inflow, traffic, lost, produced = (np.zeros((size, width)) for width in (2, 2, 3, 1))
+        taken = np.zeros(size, dtype=np.int64)
+        return cls(batch, numbers, mean, state, np.zeros_like(state), inflow, traffic, lost, produced, taken)
 
     def cross(self, start: float, stop: float, solver: str) -> None:
         """Advance all samples from one output time to the next."""

@@ -3,6 +3,9 @@
 Each is declared once and has one body for each class of coefficient, chosen while compiling.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -266,7 +269,7 @@ _place = compiled(_table_place)
 
 def _table_potential(coefficient, u):  # type: ignore[no-untyped-def]
     # Cubic Hermite, so that k is the derivative of Φ at the points, and straight on beyond the ends.
-    i, s = _place(coefficient, u)
+    i, s = _place(coefficient, u)  # type: ignore[no-untyped-call]
     k0, k1 = coefficient.k[i] * coefficient.spacing, coefficient.k[i + 1] * coefficient.spacing
     if s < 0.0:
         return coefficient.phi[i] + s * k0
@@ -277,7 +280,7 @@ def _table_potential(coefficient, u):  # type: ignore[no-untyped-def]
 
 
 def _table_conductivity(coefficient, u):  # type: ignore[no-untyped-def]
-    i, s = _place(coefficient, u)
+    i, s = _place(coefficient, u)  # type: ignore[no-untyped-call]
     k0, k1 = coefficient.k[i], coefficient.k[i + 1]
     if s < 0.0:
         return k0
@@ -291,7 +294,7 @@ def _table_of_sample(batch, sample):  # type: ignore[no-untyped-def]
     return Tabulated(batch.low[sample], batch.spacing[sample], batch.phi[sample], batch.k[sample])
 
 
-_SCALAR_POTENTIAL = {
+_SCALAR_POTENTIAL: dict[type, Callable[..., Any]] = {
     Constant: _constant_potential,
     Power: _power_potential,
     Step: _step_potential,

@@ -56,7 +56,7 @@ def _exponential(mantissa: float, exponent: float, m: float) -> tuple[float, flo
 @compiled
 def _least(m: float) -> float:
     """Below this the power is 0: its exponent would not fit."""
-    return max(2.0 ** (-1000.0 / m), 1e-300)
+    return max(float(2.0 ** (-1000.0 / m)), 1e-300)
 
 
 @compiled
@@ -69,7 +69,7 @@ def power(a: float, m: float) -> float:
         np.uint64(mantissa).view(np.float64), np.uint64(exponent).view(np.float64), m
     )
     bits = np.float64(fraction).view(np.uint64) + (np.float64(whole).view(np.uint64) << _EXPONENT)
-    return float(np.uint64(bits).view(np.float64))
+    return np.uint64(bits).view(np.float64)
 
 
 @compiled

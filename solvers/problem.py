@@ -81,7 +81,7 @@ class Problem:
         if not callable(self.source):
             return np.zeros(self.grid.shape) if self.source is None else self.source
         if isinstance(self.grid, Boxes):
-            where = (self.grid.x.centres[None, :], self.grid.y.centres[:, None])
+            where: tuple[FloatArray, ...] = (self.grid.x.centres[None, :], self.grid.y.centres[:, None])
         else:
             where = (self.grid.centres,)
         given = np.asarray(self.source(time, *where), dtype=np.float64)

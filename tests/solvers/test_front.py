@@ -83,7 +83,9 @@ def test_only_a_one_phase_problem_has_a_front_inside_a_cell():
 
 
 def test_where_nothing_or_all_is_filled_there_is_no_front():
-    found = front_position(Step(0.5), Cells(0.0, 1.0, 8), np.array([np.zeros(8), np.ones(8)]), np.zeros((2, 2)))
+    found = front_position(
+        Step(0.5), Cells(0.0, 1.0, 8), np.array([np.zeros(8), np.ones(8)]), np.zeros((2, 2))
+    )
     assert np.isnan(found).all()
 
 
