@@ -25,7 +25,6 @@ _NEWTON_TIGHT = 1e-11
 _NEWTON_SHARE = 1e-1  # of the step tolerance, for stages whose error is measured anyway
 _SAFETY, _LEAST_FACTOR, _MOST_FACTOR = 0.8, 0.2, 2.0
 _ROUND_OFF = 1e-14
-_LEAST_STEP = 1e-14  # relative to the time span
 
 # What `advance` returns.
 ARRIVED, ATTEMPTED, STUCK, NOT_FINITE = 0, 1, 2, 3
@@ -265,7 +264,10 @@ def advance(
                 entered[side] = ratio * flux_two[side]
             made = dt * _produced(source, 1)
         else:
-            loose = (_NEWTON_SHARE * tolerance if np.isfinite(tolerance) else _NEWTON_TIGHT) * scale
+            # Where every step is taken nothing measures the stages' error, so it must not be there.
+            loose = (
+                _NEWTON_SHARE * min(tolerance, 1e-3) if np.isfinite(tolerance) else _NEWTON_TIGHT
+            ) * scale
             _predicted(u, rate, gamma * dt, low, high, one)
             _with_source(u, source, 0, gamma * dt, b)
             steps = solve_stage(
@@ -314,13 +316,8 @@ def advance(
             counts[REJECTED] += 1
             clock[STEP] = max(factor * dt, clock[LEAST])
             continue
-        # u_t at the end, from the last stage: the scheme is stiffly accurate.
-        if order == 1:
-            for i in range(n):
-                rate[i] = (two[i] - u[i]) / dt
-        else:
-            for i in range(n):
-                rate[i] = (two[i] - (u[i] + (1.0 / gamma - 1.0) * (one[i] - u[i]))) / (gamma * dt)
+        blended = False
+        if order == 2:
             least, most = _range(two)
             slack = _ROUND_OFF * scale
             if least < low - slack or most > high + slack:
@@ -346,17 +343,19 @@ def advance(
                     low_order, two, low, high, entered, flux_one, kinds[0] == PERIODIC,
                     work[11], work[12, :n], error,
                 )  # fmt: skip
-                for i in range(n):
-                    two[i] = low_order[i]
+                blended = True
+        # u_t at the end, from the last stage: the scheme is stiffly accurate.
         for i in range(n):
-            u[i] = two[i]
+            last_stage = (two[i] - u[i]) - ((1.0 / gamma - 1.0) * (one[i] - u[i]) if order == 2 else 0.0)
+            rate[i] = last_stage / (gamma * dt)
+        for i in range(n):
+            u[i] = low_order[i] if blended else two[i]
         for side in range(2):
             add_compensated(inflow, lost, side, width * entered[side])
             traffic[side] += width * abs(entered[side])
         add_compensated(produced, lost[2:], 0, width * made)
         counts[TAKEN] += 1
-        last = planned_step(clock[TIME], min(clock[STEP], longest), stop) == stop - clock[TIME]
-        clock[TIME] = stop if last else clock[TIME] + dt
+        clock[TIME] = stop if dt == stop - clock[TIME] else clock[TIME] + dt
         # A step cut short by an output time says nothing against the longer one that was wanted.
         clock[STEP] = (
             max(factor * dt, min(clock[STEP], longest)) if dt < clock[STEP] and factor >= 1.0 else factor * dt
