@@ -10,28 +10,24 @@ from lawbound.solvers.batch import Batch
 from lawbound.solvers.compiled import over_samples
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import SolverError
-from lawbound.solvers.stepping import (
-    CONSTANT,
+from lawbound.solvers.step_control import (
+    FIRST_STEP,
     GAMMA,
-    GIVEN,
     LEAST,
+    LEAST_STEP,
     NOT_FINITE,
-    POWER_OF_TIME,
     SCALE,
     STEP,
     STUCK,
     TAKEN,
     TIME,
-    advance_all,
     planned_step,
 )
+from lawbound.solvers.stepping import CONSTANT, GIVEN, POWER_OF_TIME, advance_all
 from lawbound.solvers.walls import Dirichlet, Neumann, PowerOfTime, Robin, Wall
 
 FloatArray = NDArray[np.float64]
 
-# A first step that an explicit scheme could nearly take: data that jump at the wall are met by small steps.
-_FIRST_STEP = 0.1
-_LEAST_STEP = 1e-13  # relative to the time between outputs
 _MOST_STEPS = 10**7
 
 
@@ -134,12 +130,12 @@ class _Run:
         clock = np.empty((len(batch), 4))
         first = float(batch.times[1] - batch.times[0])
         clock[:, TIME] = batch.times[0]
-        clock[:, LEAST] = _LEAST_STEP * float(batch.times[-1] - batch.times[0])
+        clock[:, LEAST] = LEAST_STEP * float(batch.times[-1] - batch.times[0])
         for i, problem in enumerate(batch.problems):
             low, high = batch.reached(i, problem.initial)
             fastest = float(batch.coefficients[i].largest(low, high))
             explicit = batch.grid.width**2 / fastest if fastest > 0.0 else first
-            clock[i, STEP] = _FIRST_STEP * min(explicit, first)
+            clock[i, STEP] = FIRST_STEP * min(explicit, first)
             clock[i, SCALE] = max(abs(problem.initial).max(), 1e-300)
         return clock
 

@@ -15,37 +15,35 @@ from lawbound.solvers.compiled import compiled
 from lawbound.solvers.explicit_plane import enter_ledger, frame_potential, wall_cell, wall_sums, wrap
 from lawbound.solvers.finite_volume import add_compensated
 from lawbound.solvers.potential import fill_both, of_sample
-from lawbound.solvers.stepping import (
+from lawbound.solvers.step_control import (
     ARRIVED,
     ATTEMPTED,
+    ERROR_CONSTANT,
     GAMMA,
     LEAST,
     NEWTON,
+    NEWTON_TIGHT,
     NOT_FINITE,
     REJECTED,
+    ROUND_OFF,
     SCALE,
     STEP,
     STUCK,
     TAKEN,
     TIME,
+    next_step,
     planned_step,
+    step_factor,
 )
 from lawbound.solvers.wall_flux import DIRICHLET, NEUMANN, PERIODIC, ROBIN, resistance
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-#: |R(z) − e^z| / |z|³ of the second-order scheme: 3γ² − 2γ³ − 1/6.
-_ERROR_CONSTANT = 3.0 * GAMMA**2 - 2.0 * GAMMA**3 - 1.0 / 6.0
 _MOST_ITERATIONS = 40
-_NEWTON_TIGHT = 1e-11
 _NEWTON_SHARE = 1e-2  # of the step tolerance, for stages whose error is measured anyway
-_LOOSE, _CLOSE = (
-    0.1,
-    1e-3,
-)  # of its right-hand side, how far a linear system is solved far from and near the end
-_SAFETY, _LEAST_FACTOR, _MOST_FACTOR = 0.85, 0.2, 4.0
-_ROUND_OFF = 1e-14
+# How far a linear system is solved far from and near the end, relative to its right-hand side.
+_LOOSE, _CLOSE = 0.1, 1e-3
 
 
 @compiled
@@ -535,7 +533,7 @@ def advance_plane(
         _combined(u, 1.0, rate, dt, low, high, two)
         least, most = _stretched(two, -clock[SCALE], clock[SCALE])
         scale = max(most, -least)
-        newton = _NEWTON_TIGHT * scale if order == 1 else _NEWTON_SHARE * min(tolerance, 1e-3) * scale
+        newton = NEWTON_TIGHT * scale if order == 1 else _NEWTON_SHARE * min(tolerance, 1e-3) * scale
         made = 0.0
         settled = True
         if order == 2:
@@ -578,7 +576,7 @@ def advance_plane(
             _combined(b, 0.5 * dt, rate, -0.5 * dt, -np.inf, np.inf, error)
         else:
             # dt³ u_ttt from the second divided difference of u_t at t, t + γ dt and t + dt.
-            bend = 2.0 * _ERROR_CONSTANT
+            bend = 2.0 * ERROR_CONSTANT
             _combined(one, 1.0 / gamma, u, -1.0 / gamma, -np.inf, np.inf, error)
             _combined(
                 error,
@@ -594,16 +592,14 @@ def advance_plane(
         if not np.isfinite(size):
             return NOT_FINITE
         wrong = size / (tolerance * scale) if scale > 0.0 else 0.0
-        factor = _MOST_FACTOR
-        if wrong > 0.0:
-            factor = min(max(_SAFETY * wrong ** (-1.0 / (order + 1.0)), _LEAST_FACTOR), _MOST_FACTOR)
+        factor = step_factor(wrong, order)
         if wrong > 1.0 and dt > clock[LEAST]:
             counts[REJECTED] += 1
             clock[STEP] = max(factor * dt, clock[LEAST])
             continue
         if order == 2:
             _combined(phi_one, 1.0 - gamma, phi_two, gamma, -np.inf, np.inf, phi_two)
-            slack = _ROUND_OFF * scale
+            slack = ROUND_OFF * scale
             least, most = _stretched(two, low, high)
             if least < low - slack or most > high + slack:
                 # Backward Euler with the accurate scheme's source, so that the two differ by fluxes only.
@@ -613,7 +609,7 @@ def advance_plane(
                 _combined(two, 1.0, two, 0.0, low, high, one)
                 steps = solve_plane_stage(
                     coefficient, kinds, transfers, x_values[1], y_values[1], widths, dt, error, low, high,
-                    _NEWTON_TIGHT * scale, scale, one, phi_one, work, spare,
+                    NEWTON_TIGHT * scale, scale, one, phi_one, work, spare,
                 )  # fmt: skip
                 counts[NEWTON] += abs(steps)
                 if steps < 0:
@@ -634,11 +630,8 @@ def advance_plane(
         enter_ledger(net, gross, dt, widths, inflow, traffic, lost)
         add_compensated(produced, lost[4:], 0, dt * widths[0] * widths[1] * made)
         counts[TAKEN] += 1
-        last = dt == stop - clock[TIME]
-        clock[TIME] = stop if last else clock[TIME] + dt
-        # A step cut short by an output time says nothing against the longer one that was wanted.
-        shortened = dt < clock[STEP] and factor >= 1.0
-        clock[STEP] = max(factor * dt, clock[STEP]) if shortened else factor * dt
+        clock[TIME] = stop if dt == stop - clock[TIME] else clock[TIME] + dt
+        clock[STEP] = next_step(dt, clock[STEP], factor)
     return ARRIVED if clock[TIME] >= stop else ATTEMPTED
 
 

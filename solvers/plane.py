@@ -16,7 +16,19 @@ from lawbound.solvers.grid import Boxes
 from lawbound.solvers.implicit_plane import advance_planes
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import SolverError
-from lawbound.solvers.stepping import GAMMA, LEAST, NOT_FINITE, SCALE, STEP, STUCK, TAKEN, TIME, planned_step
+from lawbound.solvers.step_control import (
+    FIRST_STEP,
+    GAMMA,
+    LEAST,
+    LEAST_STEP,
+    NOT_FINITE,
+    SCALE,
+    STEP,
+    STUCK,
+    TAKEN,
+    TIME,
+    planned_step,
+)
 from lawbound.solvers.walls import Dirichlet, Neumann, Robin, Wall
 
 FloatArray = NDArray[np.float64]
@@ -29,9 +41,6 @@ _BLOCK, _BLOCK_WITH_SOURCE = 256, 16
 _AHEAD = 0.1
 # Beyond this many steps between two output times a run is a mistake (or an overflow of k), not a long wait.
 _MOST_STEPS = 10**8
-_LEAST_STEP = 1e-13  # relative to the time span
-# A first step that an explicit scheme could nearly take: data that jump at the wall are met by small steps.
-_FIRST_STEP = 0.1
 
 
 @dataclass(frozen=True)
@@ -201,11 +210,11 @@ def _first_step(run: "_Run") -> FloatArray:
     clock = np.empty((len(batch), 4))
     first = float(batch.times[1] - batch.times[0])
     clock[:, TIME] = batch.times[0]
-    clock[:, LEAST] = _LEAST_STEP * float(batch.times[-1] - batch.times[0])
+    clock[:, LEAST] = LEAST_STEP * float(batch.times[-1] - batch.times[0])
     for i, problem in enumerate(batch.problems):
         fastest = float(batch.coefficients[i].largest(*batch.reached(i, problem.initial)))
         explicit = 1.0 / (fastest * (1.0 / batch.widths**2).sum()) if fastest > 0.0 else first
-        clock[i, STEP] = _FIRST_STEP * min(explicit, first)
+        clock[i, STEP] = FIRST_STEP * min(explicit, first)
         clock[i, SCALE] = max(abs(problem.initial).max(), 1e-300)
     return clock
 

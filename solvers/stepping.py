@@ -14,36 +14,34 @@ from lawbound.solvers.compiled import compiled
 from lawbound.solvers.finite_volume import add_compensated
 from lawbound.solvers.implicit import solve_stage
 from lawbound.solvers.potential import of_sample
+from lawbound.solvers.step_control import (
+    ARRIVED,
+    ATTEMPTED,
+    ERROR_CONSTANT,
+    GAMMA,
+    LEAST,
+    NEWTON,
+    NEWTON_TIGHT,
+    NOT_FINITE,
+    REJECTED,
+    ROUND_OFF,
+    SCALE,
+    STEP,
+    STUCK,
+    TAKEN,
+    TIME,
+    next_step,
+    planned_step,
+    step_factor,
+)
 from lawbound.solvers.wall_flux import DIRICHLET, NEUMANN, PERIODIC, ROBIN
 
 FloatArray = NDArray[np.float64]
 
-GAMMA = 1.0 - 1.0 / np.sqrt(2.0)
-#: |R(z) − e^z| / |z|³ of the second-order scheme: 3γ² − 2γ³ − 1/6.
-_ERROR_CONSTANT = 3.0 * GAMMA**2 - 2.0 * GAMMA**3 - 1.0 / 6.0
-_NEWTON_TIGHT = 1e-11
 _NEWTON_SHARE = 1e-1  # of the step tolerance, for stages whose error is measured anyway
-_SAFETY, _LEAST_FACTOR, _MOST_FACTOR = 0.8, 0.2, 2.0
-_ROUND_OFF = 1e-14
 
-# What `advance` returns.
-ARRIVED, ATTEMPTED, STUCK, NOT_FINITE = 0, 1, 2, 3
-
-# Places in `clock`, (4,): the time, the step to try next, the least step, the scale of u.
-TIME, STEP, LEAST, SCALE = 0, 1, 2, 3
-# Places in `counts`, (3,): steps taken, steps rejected, Newton steps.
-TAKEN, REJECTED, NEWTON = 0, 1, 2
 # Places in `form`, (3,), of a wall value known to compiled code: kind, and its numbers.
 CONSTANT, POWER_OF_TIME, GIVEN = 0, 1, 2
-
-
-@compiled
-def planned_step(time: float, step: float, stop: float) -> float:
-    """The step to try: `stop` is hit exactly, and not by a sliver after a long step."""
-    left = stop - time
-    if step >= left:
-        return left
-    return 0.5 * left if 2.0 * step > left else step
 
 
 @compiled
@@ -254,7 +252,7 @@ def advance(
             _with_source(u, source, 1, dt, b)
             steps = solve_stage(
                 coefficient, kinds, transfers, second, width, ratio, b, low, high,
-                _NEWTON_TIGHT * scale, two, flux_two, newton_work,
+                NEWTON_TIGHT * scale, two, flux_two, newton_work,
             )  # fmt: skip
             counts[NEWTON] += abs(steps)
             settled = steps > 0
@@ -265,9 +263,7 @@ def advance(
             made = dt * _produced(source, 1)
         else:
             # Where every step is taken nothing measures the stages' error, so it must not be there.
-            loose = (
-                _NEWTON_SHARE * min(tolerance, 1e-3) if np.isfinite(tolerance) else _NEWTON_TIGHT
-            ) * scale
+            loose = (_NEWTON_SHARE * min(tolerance, 1e-3) if np.isfinite(tolerance) else NEWTON_TIGHT) * scale
             _predicted(u, rate, gamma * dt, low, high, one)
             _with_source(u, source, 0, gamma * dt, b)
             steps = solve_stage(
@@ -291,7 +287,7 @@ def advance(
                 counts[NEWTON] += abs(steps)
                 settled = steps > 0
                 # dt³ u_ttt from the second divided difference of u_t at t, t + γ dt and t + dt.
-                bend = 2.0 * _ERROR_CONSTANT
+                bend = 2.0 * ERROR_CONSTANT
                 for i in range(n):
                     f1 = (one[i] - u[i]) / gamma
                     f2 = (two[i] - (u[i] + (slope - 1.0) * (one[i] - u[i]))) / gamma
@@ -309,9 +305,7 @@ def advance(
         if not np.isfinite(size):
             return NOT_FINITE
         wrong = size / (tolerance * scale) if scale > 0.0 else 0.0
-        factor = _MOST_FACTOR
-        if wrong > 0.0:
-            factor = min(max(_SAFETY * wrong ** (-1.0 / (order + 1.0)), _LEAST_FACTOR), _MOST_FACTOR)
+        factor = step_factor(wrong, order)
         if wrong > 1.0 and dt > clock[LEAST]:
             counts[REJECTED] += 1
             clock[STEP] = max(factor * dt, clock[LEAST])
@@ -319,7 +313,7 @@ def advance(
         blended = False
         if order == 2:
             least, most = _range(two)
-            slack = _ROUND_OFF * scale
+            slack = ROUND_OFF * scale
             if least < low - slack or most > high + slack:
                 # Backward Euler with the accurate scheme's source, so that the two differ by fluxes only.
                 _with_source(u, source, 0, (1.0 - gamma) * dt, b)
@@ -328,7 +322,7 @@ def advance(
                     low_order[i] = min(max(two[i], low), high)
                 steps = solve_stage(
                     coefficient, kinds, transfers, second, width, ratio, b, low, high,
-                    _NEWTON_TIGHT * scale, low_order, flux_two, newton_work,
+                    NEWTON_TIGHT * scale, low_order, flux_two, newton_work,
                 )  # fmt: skip
                 counts[NEWTON] += abs(steps)
                 if steps < 0:
@@ -356,10 +350,7 @@ def advance(
         add_compensated(produced, lost[2:], 0, width * made)
         counts[TAKEN] += 1
         clock[TIME] = stop if dt == stop - clock[TIME] else clock[TIME] + dt
-        # A step cut short by an output time says nothing against the longer one that was wanted.
-        clock[STEP] = (
-            max(factor * dt, min(clock[STEP], longest)) if dt < clock[STEP] and factor >= 1.0 else factor * dt
-        )
+        clock[STEP] = next_step(dt, min(clock[STEP], longest), factor)
     return ARRIVED if clock[TIME] >= stop else ATTEMPTED
 
 

@@ -138,7 +138,7 @@ def _with_equation(problem: Problem, equation: Any) -> Problem:
 
 def _implicit_rows(size: int = 64) -> dict[str, Any]:
     module: Any = importlib.import_module("lawbound.solvers.implicit_diffusion")
-    newton = importlib.import_module("lawbound.solvers.stepping").NEWTON
+    newton = importlib.import_module("lawbound.solvers.step_control").NEWTON
     runs: list[Any] = []
     start = module._Run.start
     # Trajectories do not tell how many Newton systems were solved; the run under way does.
