@@ -28,10 +28,34 @@ def _kept_until_any_source_changes(function: Function) -> Function:
     Here the code on disk is valid for one state of all of the solvers' sources. Should a future numba hide the
     stamp elsewhere, its own rule stays in force.
     """
-    cache_file: Any = getattr(getattr(function, "_cache", None), "_cache_file", None)
+    cache: Any = getattr(function, "_cache", None)
+    cache_file: Any = getattr(cache, "_cache_file", None)
     if hasattr(cache_file, "_source_stamp"):
         cache_file._source_stamp = _STAMP
+    if hasattr(cache, "save_overload"):
+        cache.save_overload = _unless_a_user_s(cache.save_overload)
     return function
+
+
+def _unless_a_user_s(save: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """Keep off the disk what was compiled for a user's function.
+
+    The index on disk would name the module of that function, and no process that cannot import it could read the
+    index again: one user's script would stop everybody's solvers.
+    """
+
+    def save_ours(signature: Any, data: Any) -> None:
+        if not any(_holds_a_function(kind) for kind in getattr(signature, "args", signature)):
+            save(signature, data)
+
+    return save_ours
+
+
+def _holds_a_function(kind: Any) -> bool:
+    if isinstance(kind, numba.types.BaseTuple):
+        parts: Any = kind
+        return any(_holds_a_function(part) for part in parts)
+    return isinstance(kind, numba.types.Dispatcher | numba.types.Function)
 
 
 _STAMP = _stamp_of_all_sources()

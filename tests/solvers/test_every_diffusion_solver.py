@@ -1,6 +1,8 @@
 """Laws that each solver of u_t = (k(u) u_x)_x + s keeps on every grid, for any data, walls and source."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -195,3 +197,14 @@ def test_a_uniform_state_stays_bit_for_bit(solver, coefficient, value):
         answer = solver.solve(Problem("rest", coefficient, Cells(0.0, 1.0, 8), walls, value, [0.0, 0.1, 0.2]))
         np.testing.assert_array_equal(answer.state, value)
         np.testing.assert_array_equal(answer.traffic, 0.0)
+
+
+@every_solver
+def test_what_was_compiled_for_a_user_s_function_is_not_kept_on_disk(solver):
+    # An index on disk that names a user's module cannot be read where that module cannot be imported.
+    walls = Walls(Dirichlet(1.0), Dirichlet(0.0))
+    for equation in (Custom(bowl, bowl_potential), Constant(1.0)):
+        solver.solve(Problem("mine", equation, Cells(0.0, 1.0, 8), walls, 0.1, [0.0, 0.01]))
+    kept = list(Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbi"))
+    assert any(path.name.startswith("finite_volume.march") for path in kept)
+    assert not [path.name for path in kept if b"bowl" in path.read_bytes()]
