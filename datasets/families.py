@@ -7,7 +7,7 @@ beside it, farther and farther away.
 
 import numpy as np
 
-from lawbound.datasets.family import Family, Uniform, Values
+from lawbound.datasets.family import Family, Uniform, Values, shifted
 from lawbound.solvers import (
     Cells,
     Constant,
@@ -81,10 +81,7 @@ DIFFUSION = Family(
         "valid": Uniform(1.0, 5.0),
         "test": Values((1.0, 5.0)),
         "in-range": Uniform(1.0, 5.0),
-        "shift-train": Uniform(1.0, 5.0),
-        "shift-small": Uniform(5.0, 6.0),
-        "shift-medium": Uniform(6.0, 7.0),
-        "shift-large": Uniform(7.0, 8.0),
+        **shifted((1.0, 5.0), (5.0, 6.0), (6.0, 7.0), (7.0, 8.0)),
     },
     domain=(0.0, 2.0 * np.pi),
     times=(0.0, 1.0),
@@ -106,10 +103,7 @@ PME = Family(
         "valid": Uniform(1.0, 6.0),
         "test": Values((1.0, 3.0, 6.0)),
         "in-range": Uniform(1.0, 6.0),
-        "shift-train": Uniform(2.0, 3.0),
-        "shift-small": Uniform(3.0, 3.5),
-        "shift-medium": Uniform(3.5, 4.5),
-        "shift-large": Uniform(4.5, 6.0),
+        **shifted((2.0, 3.0), (3.0, 3.5), (3.5, 4.5), (4.5, 6.0)),
     },
     domain=(0.0, 1.0),
     times=(0.0, 1.0),
@@ -132,10 +126,7 @@ STEFAN = Family(
         "valid": Uniform(0.55, 0.7),
         "test": Values((0.6, 0.5)),
         "in-range": Uniform(0.55, 0.7),
-        "shift-train": Uniform(0.6, 0.65),
-        "shift-small": Uniform(0.55, 0.6),
-        "shift-medium": Uniform(0.5, 0.55),
-        "shift-large": Uniform(0.7, 0.75),
+        **shifted((0.6, 0.65), (0.55, 0.6), (0.5, 0.55), (0.7, 0.75)),
     },
     domain=(0.0, 1.0),
     times=(0.0, 0.1),

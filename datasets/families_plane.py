@@ -10,7 +10,7 @@ The shifted splits are those of `pme`: train on `shift-train`, and test out of d
 
 import numpy as np
 
-from lawbound.datasets.family import Family, Uniform, Values
+from lawbound.datasets.family import Family, Uniform, Values, shifted
 from lawbound.solvers import (
     Barenblatt,
     Boxes,
@@ -54,10 +54,7 @@ PME_2D = Family(
         "valid": Uniform(2.0, 3.0),
         "test": Values((2.0, 2.5, 3.0)),
         "in-range": Uniform(2.0, 3.0),
-        "shift-train": Uniform(2.0, 3.0),
-        "shift-small": Uniform(3.0, 3.5),
-        "shift-medium": Uniform(3.5, 4.5),
-        "shift-large": Uniform(4.5, 6.0),
+        **shifted((2.0, 3.0), (3.0, 3.5), (3.5, 4.5), (4.5, 6.0)),
     },
     domain=(-1.0, 1.0),
     times=(_START, 1.0),

@@ -11,7 +11,7 @@ The shifted splits are ours: train on `shift-train`, and test out of distributio
 
 import numpy as np
 
-from lawbound.datasets.family import Family, Uniform, Values
+from lawbound.datasets.family import Family, Uniform, Values, shifted
 from lawbound.solvers import (
     Advection,
     Cells,
@@ -75,10 +75,7 @@ ADVECTION = Family(
         "valid": Uniform(1.0, 5.0),
         "test": Values((1.0, 3.0)),
         "in-range": Uniform(1.0, 5.0),
-        "shift-train": Uniform(1.0, 2.0),
-        "shift-small": Uniform(0.5, 1.0),
-        "shift-medium": Uniform(2.0, 2.5),
-        "shift-large": Uniform(2.5, 3.5),
+        **shifted((1.0, 2.0), (0.5, 1.0), (2.0, 2.5), (2.5, 3.5)),
     },
     domain=(0.0, 1.0),
     times=(0.0, 0.1),
@@ -102,10 +99,7 @@ BURGERS_INVISCID = Family(
         "valid": Uniform(1.0, 4.0),
         "test": Values((1.0, 3.0)),
         "in-range": Uniform(1.0, 4.0),
-        "shift-train": Uniform(1.0, 4.0),
-        "shift-small": Uniform(0.5, 1.0),
-        "shift-medium": Uniform(4.0, 4.5),
-        "shift-large": Uniform(4.5, 5.0),
+        **shifted((1.0, 4.0), (0.5, 1.0), (4.0, 4.5), (4.5, 5.0)),
     },
     domain=(-1.0, 1.0),
     times=(0.0, 0.5),

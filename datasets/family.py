@@ -54,6 +54,19 @@ class Values:
         return "{" + ", ".join(f"{value:g}" for value in self.values) + "}"
 
 
+#: Splits that test out of distribution: a range to train on, and three beside it, farther and farther away.
+SHIFTS = ("shift-train", "shift-small", "shift-medium", "shift-large")
+
+
+def shifted(*ranges: tuple[float, float]) -> dict[str, Distribution]:
+    """The splits of `SHIFTS`, uniform on one range each.
+
+    >>> print(shifted((1.0, 2.0), (0.5, 1.0), (2.0, 2.5), (2.5, 3.5))["shift-large"])
+    [2.5, 3.5]
+    """
+    return {name: Uniform(low, high) for name, (low, high) in zip(SHIFTS, ranges, strict=True)}
+
+
 @dataclass(frozen=True)
 class Family:
     """A one-parameter family of problems on an interval, or on a square where `dimension` is 2.

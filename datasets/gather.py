@@ -57,12 +57,24 @@ def solve(problem: Problem) -> xr.Dataset:
         attributes={"title": f"solution of one {problem.name} problem", "lawbound_problem": problem.name},
         config={
             "problem": problem.name,
-            "coefficient": repr(problem.equation),
+            "solver": trajectory.solver,
+            "equation": _described(problem),
             "grid": repr(problem.grid),
-            "values_sha256": values_hash(problem.initial, problem.times, trajectory.walls),
+            "walls": [wall.kind for wall in problem.walls.sides.values()],
+            # Functions have no lasting name; what they did is in the walls, the ledger and what was produced.
+            "values_sha256": values_hash(
+                problem.initial, problem.times, trajectory.walls, trajectory.inflow, trajectory.produced
+            ),
         },
         dtype=np.float64,
     )
+
+
+def _described(problem: Problem) -> str:
+    """The equation in words that are the same in every process: a user's functions by their names."""
+    values = problem.equation._asdict().items()
+    named = (f"{name}={getattr(value, '__qualname__', None) or repr(value)}" for name, value in values)
+    return f"{type(problem.equation).__name__}({', '.join(named)})"
 
 
 def gather(
@@ -282,6 +294,18 @@ def _assemble(
             schema.ROLE: schema.INFLOW,
         },
     )
+    fronts = [run.front for run in trajectories]
+    # The schema stores complete arrays, so a front that is not there at some time is not stored at all.
+    if all(front is not None and np.isfinite(front).all() for front in fronts):
+        data["front_u"] = (
+            (schema.SAMPLE, schema.TIME),
+            np.array(fronts, dtype=np.float64),
+            {
+                "long_name": "position of the front, from how full its cell is",
+                "units": "1",
+                schema.ROLE: schema.FRONT,
+            },
+        )
     return data
 
 

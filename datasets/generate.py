@@ -37,6 +37,7 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     problem: str
+    solver: str
     samples: int = Field(gt=0)
     seed: int = Field(ge=0)
     split: str | None
@@ -157,6 +158,7 @@ def configure(
         )
     config = Config(
         problem=family.name,
+        solver=family.solver.name,
         samples=samples,
         seed=seed,
         split=split,

@@ -22,9 +22,10 @@ ROLE = "lawbound_role"
 STATE, PARAMETER, WEIGHTS, WALL = "state", "parameter", "weights", "boundary_value"
 LAW_RHS, LAW_RESIDUAL, LAW_TOLERANCE = "law_rhs", "law_residual", "law_tolerance"
 INFLOW, SEED, SPLIT, FRONT_LEVEL, PREDICTION = "inflow", "seed", "split", "front_level", "prediction"
+FRONT = "front"
 ROLES = frozenset(
     {
-        STATE, PARAMETER, WEIGHTS, WALL, LAW_RHS, LAW_RESIDUAL, LAW_TOLERANCE, INFLOW, SEED, SPLIT, FRONT_LEVEL,
+        STATE, PARAMETER, WEIGHTS, WALL, LAW_RHS, LAW_RESIDUAL, LAW_TOLERANCE, INFLOW, SEED, SPLIT, FRONT_LEVEL, FRONT,
         PREDICTION,
     }
 )  # fmt: skip
@@ -32,7 +33,7 @@ ROLES = frozenset(
 # What the variables of a role depend on, where that is fixed.
 _DIMENSIONS = {
     PARAMETER: (SAMPLE,), SEED: (SAMPLE,), SPLIT: (SAMPLE,), FRONT_LEVEL: (SAMPLE,),
-    WALL: (SAMPLE, TIME), INFLOW: (SAMPLE, TIME),
+    WALL: (SAMPLE, TIME), INFLOW: (SAMPLE, TIME), FRONT: (SAMPLE, TIME),
     LAW_RHS: (SAMPLE, TIME), LAW_RESIDUAL: (SAMPLE, TIME), LAW_TOLERANCE: (SAMPLE, TIME),
 }  # fmt: skip
 

@@ -88,8 +88,16 @@ def list_(what: Literal["problems", "surrogates", "constraints", "tables"], *, j
     for column in rows[0] if rows else ():
         table.add_column(column)
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        table.add_row(*(_cell(_by_range(v) if key == "splits" else v) for key, v in row.items()))
     console.print(table)
+
+
+def _by_range(splits: dict[str, str]) -> dict[str, list[str]]:
+    """Splits that draw from one range share a line: there are twice as many splits as ranges."""
+    names: dict[str, list[str]] = {}
+    for split, values in splits.items():
+        names.setdefault(values, []).append(split)
+    return names
 
 
 def _problems() -> list[dict[str, Any]]:

@@ -20,8 +20,8 @@ from lawbound.solvers.walls import Dirichlet, Neumann, Outflow, Periodic, Robin
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# A wall that starts from rest must be seen moving before the first step is chosen.
-_LEAST_WALL_SAMPLES = 64
+#: A wall that starts from rest must be seen moving before the first step is chosen.
+LEAST_WALL_SAMPLES = 64
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Batch:
 
     def reached(self, sample: int, state: FloatArray) -> tuple[float, float]:
         """Least and largest value of a state and of the walls at all times, as far as 64 looks between outputs tell."""
-        times = np.unique(np.concatenate([self.times, *_between(self.times, _LEAST_WALL_SAMPLES)]))
+        times = np.unique(np.concatenate([self.times, *_between(self.times, LEAST_WALL_SAMPLES)]))
         seen = [state]
         for wall in self.problems[sample].walls.sides.values():
             if not isinstance(wall, Neumann | Periodic | Outflow):

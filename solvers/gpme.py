@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lawbound.solvers.batch import Batch, subset
+from lawbound.solvers.batch import LEAST_WALL_SAMPLES, Batch, subset
 from lawbound.solvers.coefficient import Step
 from lawbound.solvers.compiled import over_samples
 from lawbound.solvers.face_mean import MEANS
@@ -27,9 +27,6 @@ _BLOCK_VALUES = 4_000_000
 
 # Beyond this many steps between two output times a run is a mistake (or an overflow of k), not a long wait.
 _MOST_STEPS = 10**8
-
-# A wall that starts from rest must be seen moving before the first step is chosen.
-_LEAST_WALL_SAMPLES = 64
 
 # By how much a state that something pours into may outgrow its range before the step is chosen again.
 _HEADROOM = 0.25
@@ -179,7 +176,7 @@ class _Run:
             shown[place, side] = np.nan
         low = np.fmin(self.state[chosen].min(axis=1), np.fmin(shown[:, 0], shown[:, 1]))
         high = np.fmax(self.state[chosen].max(axis=1), np.fmax(shown[:, 0], shown[:, 1]))
-        times = np.append(_step_times(start, stop, _LEAST_WALL_SAMPLES, 0, _LEAST_WALL_SAMPLES), stop)
+        times = np.append(_step_times(start, stop, LEAST_WALL_SAMPLES, 0, LEAST_WALL_SAMPLES), stop)
         for place, _, wall in self._functions(chosen):
             _widen(low, high, place, wall.values(times))
         return low, high

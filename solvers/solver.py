@@ -9,6 +9,11 @@ from lawbound.solvers.problem import Problem, Trajectory
 class Solver(Protocol):
     """Turns problems into trajectories."""
 
+    @property
+    def name(self) -> str:
+        """Name and version of the scheme with its settings, for provenance."""
+        ...
+
     def solve(self, problem: Problem) -> Trajectory:
         """Solve one problem."""
         ...

@@ -7,7 +7,7 @@ from lawbound.datasets.catalogue import entries
 from lawbound.datasets.families import DIFFUSION, PME, STEFAN
 from lawbound.datasets.family import Uniform, Values
 from lawbound.datasets.plugins import UnknownName, find, load_all
-from lawbound.solvers import Cells, ExplicitDiffusion
+from lawbound.solvers import Cells, ExplicitDiffusion, ImplicitDiffusion
 
 FAMILIES = {family.name: family for family in (DIFFUSION, PME, STEFAN)}
 PARAMETERS = {"diffusion": (1.0, 5.0), "pme": (1.0, 2.0, 4.0, 6.0), "stefan": (0.3, 0.5, 0.6, 0.7)}
@@ -125,3 +125,35 @@ def test_a_user_s_own_family_is_a_value_that_generates():
     mine = replace(STEFAN, name="my-stefan", splits={"train": Values((0.65,))})
     data = lb.generate(mine, 2, split="train", nx=8, nt=3)
     assert data.attrs["lawbound_problem"] == "my-stefan" and schema.faults(data) == []
+
+
+def test_a_stefan_dataset_says_where_the_front_is():
+    data = lb.generate("stefan", 2, split="test", nx=100, nt=11)
+    exact = [[STEFAN.exact(value).front(t) for t in data.t.values] for value in data.u_star.values]
+    assert schema.by_role(data, schema.FRONT) == ["front_u"]
+    assert abs(data.front_u.values - exact)[:, 1:].max() <= 0.2 * (1 / 100)
+    assert schema.by_role(lb.generate("diffusion", 1, split="test", nx=8, nt=2), schema.FRONT) == []
+
+
+def test_a_folder_made_by_another_solver_is_not_gone_on_with(tmp_path):
+    from dataclasses import replace
+
+    from lawbound.datasets.generate import configure, generate_into
+
+    made = configure(STEFAN, 2, split="test", nx=8, nt=3)
+    generate_into(tmp_path / "data", *made)
+    other = replace(STEFAN, solver=ImplicitDiffusion())
+    with pytest.raises(ValueError, match=r"solver=explicit-diffusion .* there, solver=implicit-diffusion"):
+        generate_into(tmp_path / "data", *configure(other, 2, split="test", nx=8, nt=3))
+
+
+def test_solving_the_same_problem_again_gives_the_same_configuration_and_another_source_another():
+    from lawbound.solvers import Custom, Neumann, Problem, Walls
+
+    def solved(source, k=lambda u: 1.0 + u):
+        walls = Walls(Neumann(), Neumann())
+        problem = Problem("mine", Custom(k), Cells(0.0, 1.0, 8), walls, 0.1, [0.0, 0.1], source)
+        return lb.solve(problem).attrs["lawbound_config_sha256"]
+
+    assert solved(0.5) == solved(0.5, lambda u: 1.0 + u)
+    assert solved(0.5) != solved(0.6)
