@@ -13,7 +13,8 @@ from lawbound.datasets import schema
 from lawbound.datasets.family import Family
 from lawbound.datasets.provenance import provenance, values_hash
 from lawbound.datasets.split import split_variable
-from lawbound.solvers import Boxes, Cells, Problem, Trajectory, solver_for
+from lawbound.solvers import Boxes, Cells, Grid, Problem, Rectangle, Trajectory, solver_for
+from lawbound.solvers.grid import Points
 
 FloatArray = NDArray[np.float64]
 
@@ -240,7 +241,9 @@ def _analytic_law(trajectories: Sequence[Trajectory], parameters: Sequence[float
     rhs = np.stack([one.integral(times, along.upper) - one.integral(times, along.lower) for one in exact])
     total = np.stack([run.total for run in trajectories])
     size = np.stack([_size(run) for run in trajectories])
-    scheme = np.stack([family.mass_tolerance(value, along.width, times) for value in parameters])
+    scheme = np.stack(
+        [family.mass_tolerance(value, (along.upper - along.lower) / along.n, times) for value in parameters]
+    )
     return Law(rhs, "analytic", total - rhs, scheme + _HALF_ULP * size)
 
 
@@ -249,13 +252,15 @@ def _size(run: Trajectory) -> FloatArray:
     return np.asarray(np.abs(run.state).reshape(len(run.state), -1) @ run.problem.grid.weights.ravel())
 
 
-def _x_axis(grid: Cells | Boxes) -> Cells:
-    return grid.x if isinstance(grid, Boxes) else grid
+def _x_axis(grid: Grid) -> Cells | Points:
+    return grid.x if isinstance(grid, Boxes | Rectangle) else grid
 
 
-def _axis(cells: Cells) -> Axis:
-    faces = cells.faces
-    return Axis(cells.centres, cells.weights, np.stack([faces[:-1], faces[1:]], axis=1))
+def _axis(points: Cells | Points) -> Axis:
+    if not isinstance(points, Cells):
+        return Axis(points.points, points.weights, None)
+    faces = points.faces
+    return Axis(points.centres, points.weights, np.stack([faces[:-1], faces[1:]], axis=1))
 
 
 def _assemble(
@@ -273,7 +278,7 @@ def _assemble(
         np.stack([run.state for run in trajectories]),
         times=problem.times,
         axes={schema.Y: _axis(grid.y), schema.X: _axis(grid.x)}
-        if isinstance(grid, Boxes)
+        if isinstance(grid, Boxes | Rectangle)
         else {schema.X: _axis(grid)},
         walls={side: np.stack([run.walls[:, i] for run in trajectories]) for i, side in enumerate(sides)},
         wall_kinds={side: wall.kind for side, wall in sides.items()},

@@ -4,16 +4,17 @@ from lawbound.solvers.barenblatt import Barenblatt, box_averages
 from lawbound.solvers.choice import solver_for
 from lawbound.solvers.coefficient import Constant, Custom, Phases, Power, Step
 from lawbound.solvers.conservation_law import Advection, InviscidBurgers
+from lawbound.solvers.equation import NavierStokes, ViscousBurgers, Wave
 from lawbound.solvers.exact import DecayingSine, PorousMediumWave, StefanSimilarity, cell_averages
 from lawbound.solvers.exact_waves import AdvectedSine, AdvectedStep, BurgersRamp, BurgersRiemann, BurgersSine
 from lawbound.solvers.gpme import ExplicitDiffusion
-from lawbound.solvers.grid import Boxes, Cells, Nodes
+from lawbound.solvers.grid import Boxes, Cells, ChebyshevNodes, Grid, Nodes, PeriodicNodes, Rectangle
 from lawbound.solvers.hyperbolic import FiniteVolumeWaves
 from lawbound.solvers.implicit_diffusion import ImplicitDiffusion
 from lawbound.solvers.plane import ExplicitPlaneDiffusion, ImplicitPlaneDiffusion
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import Solver, SolverError
-from lawbound.solvers.walls import Dirichlet, Neumann, Outflow, Periodic, PowerOfTime, Robin, Walls
+from lawbound.solvers.walls import Dirichlet, Neumann, NoSlip, Outflow, Periodic, PowerOfTime, Robin, Walls
 
 __all__ = [
     "AdvectedSine",
@@ -25,6 +26,7 @@ __all__ = [
     "BurgersRiemann",
     "BurgersSine",
     "Cells",
+    "ChebyshevNodes",
     "Constant",
     "Custom",
     "DecayingSine",
@@ -32,25 +34,32 @@ __all__ = [
     "ExplicitDiffusion",
     "ExplicitPlaneDiffusion",
     "FiniteVolumeWaves",
+    "Grid",
     "ImplicitDiffusion",
     "ImplicitPlaneDiffusion",
     "InviscidBurgers",
+    "NavierStokes",
     "Neumann",
+    "NoSlip",
     "Nodes",
     "Outflow",
     "Periodic",
+    "PeriodicNodes",
     "Phases",
     "PorousMediumWave",
     "Power",
     "PowerOfTime",
     "Problem",
+    "Rectangle",
     "Robin",
     "Solver",
     "SolverError",
     "StefanSimilarity",
     "Step",
     "Trajectory",
+    "ViscousBurgers",
     "Walls",
+    "Wave",
     "box_averages",
     "cell_averages",
     "solver_for",

@@ -141,7 +141,21 @@ class Outflow:
         return np.zeros(np.shape(times) + (() if along is None else np.shape(along)))
 
 
-Wall = Dirichlet | Neumann | Robin | Periodic | Outflow
+@dataclass(frozen=True)
+class NoSlip(_Valued):
+    """Fluid sticks to a wall that moves along itself with velocity `value`: u on y walls, v on x walls; nothing passes.
+
+    Constant or a function of time and of the coordinate along the wall.
+    """
+
+    value: WallValue = 0.0
+    kind: ClassVar[str] = "no-slip"
+
+    def __post_init__(self) -> None:
+        self._check()
+
+
+Wall = Dirichlet | Neumann | Robin | Periodic | Outflow | NoSlip
 
 _PAIRS = (("x_lo", "x_hi"), ("y_lo", "y_hi"))
 
