@@ -9,12 +9,14 @@ from lawbound.solvers.exact import DecayingSine, PorousMediumWave, StefanSimilar
 from lawbound.solvers.exact_waves import AdvectedSine, AdvectedStep, BurgersRamp, BurgersRiemann, BurgersSine
 from lawbound.solvers.gpme import ExplicitDiffusion
 from lawbound.solvers.grid import Boxes, Cells, ChebyshevNodes, Grid, Nodes, PeriodicNodes, Rectangle
+from lawbound.solvers.heat import SpectralHeat
 from lawbound.solvers.hyperbolic import FiniteVolumeWaves
 from lawbound.solvers.implicit_diffusion import ImplicitDiffusion
 from lawbound.solvers.plane import ExplicitPlaneDiffusion, ImplicitPlaneDiffusion
 from lawbound.solvers.problem import Problem, Trajectory
-from lawbound.solvers.solver import Solver, SolverError
+from lawbound.solvers.solver import ResolutionWarning, Solver, SolverError
 from lawbound.solvers.walls import Dirichlet, Neumann, NoSlip, Outflow, Periodic, PowerOfTime, Robin, Walls
+from lawbound.solvers.wave import SpectralWave
 
 __all__ = [
     "AdvectedSine",
@@ -51,9 +53,12 @@ __all__ = [
     "PowerOfTime",
     "Problem",
     "Rectangle",
+    "ResolutionWarning",
     "Robin",
     "Solver",
     "SolverError",
+    "SpectralHeat",
+    "SpectralWave",
     "StefanSimilarity",
     "Step",
     "Trajectory",

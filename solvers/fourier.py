@@ -30,6 +30,11 @@ def coefficients(values: FloatArray) -> ComplexArray:
     return np.asarray(c)
 
 
+def values(c: ComplexArray, n: int) -> FloatArray:
+    """u at x = j/n along the last axis, from its n//2 + 1 coefficients."""
+    return np.asarray(fft.irfft(c * _halves(n), n=n)) * n
+
+
 def evaluate(c: ComplexArray, x: FloatArray) -> FloatArray:
     """u(x) = Re Σ_m c_m exp(2πi m x) at any points, (..., points)."""
     angles = np.multiply.outer(np.arange(c.shape[-1]), 2.0 * np.pi * np.asarray(x))
@@ -101,7 +106,7 @@ class Basis:
     def values(self, amplitudes: FloatArray) -> FloatArray:
         """Values at `points` of a sum of waves, along the last axis."""
         if self.kind == "periodic":
-            return np.asarray(fft.irfft(_complex(amplitudes) * _halves(self.n), n=self.n)) * self.n
+            return values(_complex(amplitudes), self.n)
         if self.kind == "dirichlet":
             return np.asarray(fft.dst(amplitudes, type=1)) * 0.5
         if self.kind == "dirichlet-neumann":
