@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
+from math import prod
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -107,7 +108,7 @@ def _problems() -> list[dict[str, Any]]:
         {
             "name": entry.name,
             "equation": entry.equation,
-            "splits": {split: f"{entry.parameter} in {values}" for split, values in entry.splits.items()},
+            "splits": entry.splits,
             "x": entry.domain,
             "t": entry.times,
             "grid": entry.grid,
@@ -185,6 +186,7 @@ def generate(
     times: str | None = None,
     param: list[str] | None = None,
     split: str | None = None,
+    data: Literal["closed-form", "random"] = "closed-form",
     jobs: int = 1,
     shard: str | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
@@ -202,7 +204,7 @@ def generate(
     seed
         Sample i of a split depends on this, the problem, the split and i alone.
     nx
-        Number of cells.
+        Number of cells or points, on a square along each side.
     nt
         Number of output times, the start included.
     times
@@ -211,6 +213,8 @@ def generate(
         NAME=LOW:HIGH, drawn uniformly instead of the split's distribution.
     split
         Draw all samples from this split.
+    data
+        `random` gives a problem that has a closed form random initial and boundary data instead.
     jobs
         Processes.
     shard
@@ -233,12 +237,15 @@ def generate(
             nt=nt,
             times=arguments.span("--times", times),
             parameters=dict(arguments.named_span(text) for text in param or []),
+            data=data,
             shard_size=min(64, max(4, samples // 16)),
         )
     if dry_run:
-        megabytes = 4 * config.samples * config.nt * config.nx / 1e6
+        shape = family.grid(family.domain, config.nx).shape
+        megabytes = 4 * config.samples * config.nt * prod(shape) / 1e6
         console.print(
-            f"{config.samples} samples of {family.name} in {config.shards} shards, {config.nx} cells × {config.nt} times,"
+            f"{config.samples} samples of {family.name} in {config.shards} shards, "
+            f"{' × '.join(map(str, shape))} positions × {config.nt} times,"
         )
         console.print(f"about {megabytes:.1f} MB before compression, into {out}. Nothing was written.")
         return

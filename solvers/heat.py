@@ -33,12 +33,12 @@ class SpectralHeat:
     is not enough. Raises `ValueError` for tolerance outside (0, 1) and for less than 8 modes.
     """
 
-    tolerance: float = 1e-13
+    tolerance: float = 1e-12
     modes: int | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.tolerance < 1.0:
-            raise ValueError(f"tolerance={self.tolerance}; give a number between 0 and 1, such as 1e-13.")
+            raise ValueError(f"tolerance={self.tolerance}; give a number between 0 and 1, such as 1e-12.")
         if self.modes is not None and self.modes < 8:
             raise ValueError(f"modes={self.modes} are too few; give at least 8, or leave it out.")
 

@@ -224,7 +224,7 @@ class _Plan:
         return self._outer(lambda axis: axis.length * axis.basis.means, np.multiply)
 
     def since(self, times: FloatArray) -> FloatArray:
-        return (times - times[0]).reshape(-1, *[1] * len(self.along))
+        return np.reshape(times - times[0], (-1, *[1] * len(self.along)))
 
     def amplitudes(self, given: Callable[..., FloatArray], problem: Problem) -> FloatArray:
         values = given(problem, *(axis.points for axis in self.along))
@@ -249,7 +249,7 @@ class _Plan:
     @property
     def resting_mass(self) -> float:
         low, high = _held(self.along[0])
-        return self.along[0].length * 0.5 * (low + high) if len(self.along) == 1 else 0.0
+        return 0.5 * self.along[0].length * (low + high) if len(self.along) == 1 else 0.0
 
     def resting_energy(self, c: float) -> float:
         """½ c² ∫ (slope of the line)² dx; the line is orthogonal to all waves in energy."""
