@@ -19,6 +19,8 @@ FloatArray = NDArray[np.float64]
 
 #: How many modes are tried, one number after the other, until the solution is resolved.
 LADDER = (48, 96, 192, 384)
+#: Points of a circle at which an initial function is sampled: at first, and at most.
+_FIRST, _MOST = 64, 4096
 
 
 @dataclass(frozen=True)
@@ -72,33 +74,30 @@ class SpectralHeat:
         grid, k = problem.grid, _conductivity(problem)
         assert isinstance(grid, PeriodicNodes)
         length, nt = grid.upper - grid.lower, problem.times.size
-        c, points = self._waves(problem, grid)
+        c = self._waves(problem, grid)
         squares = k * (2.0 * np.pi / length * np.arange(c.size)) ** 2
-        decay = np.exp(np.multiply.outer(problem.times[0] - problem.times, squares))
-        # The points of the solution are some of the points of the waves.
-        state = fourier.values(c * decay, points)[:, :: points // grid.n]
-        state[0] = problem.initial
+        decay = np.exp(np.multiply.outer(problem.times[0] - problem.times[1:], squares))
+        state = np.empty((nt, grid.n))
+        state[0], state[1:] = problem.initial, _at_points(c * decay, grid.n)
         zeros, mass = np.zeros((nt, 2)), np.full(nt, c[0].real * length)
         return Trajectory(problem, state, zeros, zeros, zeros, zeros[:, 0], nt - 1, self.name, mass=mass)
 
-    def _waves(self, problem: Problem, grid: PeriodicNodes) -> tuple[NDArray[np.complex128], int]:
-        """The initial state's waves, and how many points they stand for: a multiple of the grid's."""
+    def _waves(self, problem: Problem, grid: PeriodicNodes) -> NDArray[np.complex128]:
+        """The initial state's waves: of an array those of the grid, of a function as many as it has."""
         if problem.initial_function is None:
-            return fourier.coefficients(problem.initial), grid.n
-        factor, most = 1, max(self.modes or LADDER[-1] * 8, grid.n)
+            return fourier.coefficients(problem.initial)
+        points, most = self.modes or _FIRST, self.modes or _MOST
         while True:
-            points = factor * grid.n
-            where = grid.lower + (grid.upper - grid.lower) * np.arange(points) / points
-            values = problem.initial if factor == 1 else initial_values(problem, where)
-            c = fourier.coefficients(values)
+            where = np.linspace(grid.lower, grid.upper, points, endpoint=False)
+            c = fourier.coefficients(initial_values(problem, where))
             size = np.abs(c)
             tail = float(size[-max(2, c.size // 8) :].max() / max(size.max(), np.finfo(np.float64).tiny))
-            if tail <= self.tolerance or (self.modes and points >= self.modes):
-                return c, points
-            if 2 * points > most:
-                _warn(problem, points, tail)
-                return c, points
-            factor *= 2
+            if tail <= self.tolerance or 2 * points > most:
+                break
+            points *= 2
+        if tail > self.tolerance:
+            _warn(problem, points, tail)
+        return c
 
     def _between_walls(self, problem: Problem) -> Trajectory:
         k = _conductivity(problem)
@@ -122,6 +121,13 @@ class SpectralHeat:
             self.name,
             mass=answer.mass,
         )
+
+
+def _at_points(c: NDArray[np.complex128], n: int) -> FloatArray:
+    """Values at n points of a circle, whether they carry all waves or not."""
+    if c.shape[-1] <= n // 2 + 1:
+        return fourier.values(c, n)
+    return fourier.evaluate(c, np.arange(n) / n)
 
 
 def _conductivity(problem: Problem) -> float:

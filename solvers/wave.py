@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lawbound.solvers.equation import Wave
 from lawbound.solvers.fourier import Basis, Kind
-from lawbound.solvers.grid import Nodes, PeriodicNodes, Points, Rectangle, of_points
+from lawbound.solvers.grid import ChebyshevNodes, PeriodicNodes, Points, Rectangle, of_points
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import ResolutionWarning
 from lawbound.solvers.spectral import initial_rates, initial_values
@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float64]
 
 #: Most intervals between sampling points along an axis, on an interval and on a rectangle.
 _MOST = {1: 4096, 2: 512}
-#: Sampling points where the grid's own points are not equally spaced.
+#: Intervals between sampling points at first.
 _FIRST = 64
 
 
@@ -29,8 +29,8 @@ class SpectralWave:
 
     Walls are Dirichlet(0), Neumann(0) or Periodic, any two on an axis; on an interval Dirichlet values may differ from 0.
     Fields: `u` and `u_t`. The energy ½ ∫ u_t² + c² |∇u|² dx keeps its value to round-off (`diagnostics["energy"]`). What
-    u_t adds to ∫u counts as produced. Initial functions are sampled on the grid's own points, or 2, 4, 8 … times as
-    finely, until the last eighth of the spectrum along each axis is below `tolerance`, relative to the largest. Warns where 4096
+    u_t adds to ∫u counts as produced. Initial functions are sampled at 64, 128, 256 … intervals, beyond the grid's own in multiples of
+    them, until the last eighth of the spectrum along each axis is below `tolerance`, relative to the largest. Warns where 4096
     intervals (512 along each side of a rectangle) are not enough, as for data that do not fit the walls. Raises
     `ValueError` for other walls.
     """
@@ -74,9 +74,10 @@ class SpectralWave:
             problem.equation.c
         )
         resting = plan.resting
-        state, rates = plan.on_grid(amplitude) + resting, plan.on_grid(rate)
-        state[0] = problem.initial
-        rates[0] = 0.0 if problem.initial_rate is None else problem.initial_rate
+        state, rates = (np.empty((problem.times.size, *problem.grid.shape)) for _ in range(2))
+        state[0], rates[0] = problem.initial, 0.0 if problem.initial_rate is None else problem.initial_rate
+        state[1:], rates[1:] = plan.on_grid(np.stack([amplitude[1:], rate[1:]]))
+        state[1:] += resting
         mass = np.sum(plan.means * amplitude, axis=plan.axes) + plan.resting_mass
         produced = np.sum(plan.means * (b * turned + a * (cos - 1.0)), axis=plan.axes)
         nt, walls = problem.times.size, list(problem.walls.sides.values())
@@ -97,15 +98,15 @@ class SpectralWave:
 
     def _start(self, problem: Problem) -> tuple["_Plan", FloatArray, FloatArray]:
         """The waves that hold the initial data, and their amplitudes in u and u_t."""
-        from_functions = problem.initial_function is not None or problem.initial_rate_function is not None
-        factor, most = 1, _MOST[len(problem.grid.shape)]
+        from_functions = problem.initial_function is not None and (
+            problem.initial_rate is None or problem.initial_rate_function is not None
+        )
+        level, most = 0 if from_functions else None, _MOST[len(problem.grid.shape)]
         while True:
-            plan = _Plan.of(problem, factor)
-            a = plan.amplitudes(initial_values, problem)
-            b = plan.amplitudes(initial_rates, problem)
-            # In units of u: a rate that oscillates with κ moves u by rate/(cκ).
-            tail = max(_tail(a, plan.axes_of_modes), _tail(b, plan.axes_of_modes))
-            if tail <= self.tolerance or not from_functions:
+            plan = _Plan.of(problem, level)
+            a, b = plan.amplitudes(initial_values, problem), plan.amplitudes(initial_rates, problem)
+            tail = max(_tail(a), _tail(b))
+            if tail <= self.tolerance or level is None:
                 return plan, a, b
             if 2 * max(plan.sampled) > most:
                 warn(
@@ -116,7 +117,7 @@ class SpectralWave:
                     stacklevel=4,
                 )
                 return plan, a, b
-            factor *= 2
+            level += 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,16 +127,19 @@ class _Axis:
     grid: Points
     walls: tuple[Wall, Wall]
     basis: Basis
-    factor: int
-    nested: bool
 
     @classmethod
-    def of(cls, grid: Points, walls: tuple[Wall, Wall], factor: int) -> "_Axis":
+    def of(cls, grid: Points, walls: tuple[Wall, Wall], level: int | None) -> "_Axis":
+        """Sampled at 64 · 2^level intervals, or at the grid's own points where nothing else is known."""
+        own = grid.n if isinstance(grid, PeriodicNodes) else grid.n - 1
+        equal = not isinstance(grid, ChebyshevNodes)
+        intervals = (
+            own if level is None and equal else max(_FIRST * 2 ** (level or 0), own if level is None else 0)
+        )
+        if equal and intervals > own:
+            intervals = -(-intervals // own) * own
         kind = _kind(walls)
-        nested = isinstance(grid, Nodes | PeriodicNodes)
-        intervals = factor * (grid.n - isinstance(grid, Nodes) if nested else _FIRST)
-        more = {"dirichlet": -1, "neumann": 1}.get(kind, 0)
-        return cls(grid, walls, Basis(kind, intervals + more), factor, nested)
+        return cls(grid, walls, Basis(kind, _waves(kind, intervals)))
 
     @property
     def length(self) -> float:
@@ -148,16 +152,28 @@ class _Axis:
 
     def on_grid(self, amplitudes: FloatArray) -> FloatArray:
         """Values at the grid's points, along the last axis."""
-        if not self.nested:
+        if isinstance(self.grid, ChebyshevNodes):
             y = (self.grid.points - self.grid.lower) / self.length
             return self.basis.evaluate(amplitudes, y)
-        values = self.basis.values(amplitudes)
-        kind, out = self.basis.kind, np.zeros((*amplitudes.shape[:-1], self.grid.n))
+        kind, n = self.basis.kind, self.basis.n
+        own = Basis(kind, _waves(kind, self.grid.n if kind == "periodic" else self.grid.n - 1))
+        if own.n >= n:
+            fine, step = own.values(amplitudes), 1
+        else:
+            # The grid's points are some of those that were sampled.
+            fine, step = (
+                self.basis.values(amplitudes),
+                -(-n // own.n) if kind != "neumann" else (n - 1) // (own.n - 1),
+            )
+            if kind == "dirichlet":
+                step = (n + 1) // (own.n + 1)
         if kind in ("neumann", "periodic"):
-            return np.ascontiguousarray(values[..., :: self.factor])
+            return np.ascontiguousarray(fine[..., ::step])
         # At walls with u = 0 nothing is sampled.
-        first, last = (0 if kind == "neumann-dirichlet" else 1), (None if kind == "dirichlet-neumann" else -1)
-        out[..., first:last] = values[..., 0 if first == 0 else self.factor - 1 :: self.factor]
+        out = np.zeros((*amplitudes.shape[:-1], self.grid.n))
+        free_first, free_last = kind == "neumann-dirichlet", kind == "dirichlet-neumann"
+        inside = slice(0 if free_first else 1, None if free_last else -1)
+        out[..., inside] = fine[..., 0 if free_first else step - 1 :: step]
         return out
 
 
@@ -168,19 +184,19 @@ class _Plan:
     along: tuple[_Axis, ...]
 
     @classmethod
-    def of(cls, problem: Problem, factor: int) -> "_Plan":
+    def of(cls, problem: Problem, level: int | None) -> "_Plan":
         grid, walls = problem.grid, problem.walls
         if isinstance(grid, Rectangle):
             assert walls.y_lo is not None and walls.y_hi is not None
             plan = cls(
                 (
-                    _Axis.of(grid.x, (walls.x_lo, walls.x_hi), factor),
-                    _Axis.of(grid.y, (walls.y_lo, walls.y_hi), factor),
+                    _Axis.of(grid.x, (walls.x_lo, walls.x_hi), level),
+                    _Axis.of(grid.y, (walls.y_lo, walls.y_hi), level),
                 )
             )
         else:
             assert isinstance(grid, Points)
-            plan = cls((_Axis.of(grid, (walls.x_lo, walls.x_hi), factor),))
+            plan = cls((_Axis.of(grid, (walls.x_lo, walls.x_hi), level),))
         plan.check(problem)
         return plan
 
@@ -198,10 +214,6 @@ class _Plan:
     @property
     def axes(self) -> tuple[int, ...]:
         return tuple(range(1, 1 + len(self.along)))
-
-    @property
-    def axes_of_modes(self) -> tuple[int, ...]:
-        return tuple(range(len(self.along)))
 
     @property
     def sampled(self) -> tuple[int, ...]:
@@ -227,9 +239,11 @@ class _Plan:
         return np.reshape(times - times[0], (-1, *[1] * len(self.along)))
 
     def amplitudes(self, given: Callable[..., FloatArray], problem: Problem) -> FloatArray:
+        if given is initial_rates and problem.initial_rate is None:
+            return np.zeros(self.sampled[::-1])
         values = given(problem, *(axis.points for axis in self.along))
         if len(self.along) == 1:
-            if given is initial_values:
+            if given is initial_values and any(_held(self.along[0])):
                 values = values - _between(self.along[0], self.along[0].points)
             return self.along[0].basis.amplitudes(values)
         x, y = self.along
@@ -239,12 +253,14 @@ class _Plan:
         if len(self.along) == 1:
             return self.along[0].on_grid(amplitudes)
         x, y = self.along
-        return np.ascontiguousarray(y.on_grid(x.on_grid(amplitudes).swapaxes(1, 2)).swapaxes(1, 2))
+        return np.ascontiguousarray(y.on_grid(x.on_grid(amplitudes).swapaxes(-1, -2)).swapaxes(-1, -2))
 
     @property
     def resting(self) -> FloatArray | float:
         """What stays where it is, so that Dirichlet values hold: the straight line between them."""
-        return _between(self.along[0], self.along[0].grid.points) if len(self.along) == 1 else 0.0
+        if len(self.along) == 2 or not any(_held(self.along[0])):
+            return 0.0
+        return _between(self.along[0], self.along[0].grid.points)
 
     @property
     def resting_mass(self) -> float:
@@ -281,15 +297,16 @@ def _kind(walls: tuple[Wall, Wall]) -> Kind:
     return "neumann-dirichlet" if isinstance(upper, Dirichlet) else "neumann"
 
 
-def _tail(amplitudes: FloatArray, axes: tuple[int, ...]) -> float:
+def _waves(kind: Kind, intervals: int) -> int:
+    """How many waves of a kind the points between so many intervals carry."""
+    return intervals + {"dirichlet": -1, "neumann": 1}.get(kind, 0)
+
+
+def _tail(amplitudes: FloatArray) -> float:
     """The largest of the last eighth of the amplitudes along any axis, relative to the largest of all."""
     size = np.abs(amplitudes)
     largest = float(size.max())
     if largest == 0.0:
         return 0.0
-    return (
-        max(
-            float(np.take(size, range(n - max(2, n // 8), n), axis=a).max()) for a, n in enumerate(size.shape)
-        )
-        / largest
-    )
+    ends = (size.swapaxes(0, axis)[-max(2, n // 8) :] for axis, n in enumerate(size.shape))
+    return max(float(end.max()) for end in ends) / largest
