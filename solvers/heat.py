@@ -7,20 +7,17 @@ from warnings import warn
 import numpy as np
 from numpy.typing import NDArray
 
-from lawbound.solvers import fourier
 from lawbound.solvers.coefficient import Constant
 from lawbound.solvers.grid import PeriodicNodes, Points
+from lawbound.solvers.heat_circle import decayed_waves, together, waves_of
 from lawbound.solvers.heat_modes import solved
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import ResolutionWarning
-from lawbound.solvers.spectral import initial_values
 
 FloatArray = NDArray[np.float64]
 
 #: How many modes are tried, one number after the other, until the solution is resolved.
 LADDER = (48, 96, 192, 384)
-#: Points of a circle at which an initial function is sampled: at first, and at most.
-_FIRST, _MOST = 64, 4096
 
 
 @dataclass(frozen=True)
@@ -55,49 +52,40 @@ class SpectralHeat:
         return self.solve_batch([problem])[0]
 
     def solve_batch(self, problems: Sequence[Problem]) -> list[Trajectory]:
-        """Solve problems one by one; they share the modes of equal walls. Raises `ValueError` for other equations."""
+        """Solve problems; those on circles together, the others one by one, with the modes of equal walls kept.
+
+        Raises `ValueError` for other equations.
+        """
         for problem in problems:
             if not isinstance(problem.equation, Constant) or not isinstance(problem.grid, Points):
                 raise ValueError(
                     f"`{problem.name}` is {problem.equation} on {type(problem.grid).__name__}; {self.name} solves Constant(k) on "
                     "Nodes, ChebyshevNodes or PeriodicNodes. `lawbound.solve` picks the solver that fits."
                 )
+        on_circle = [isinstance(p.grid, PeriodicNodes) and p.source is None for p in problems]
+        circles = iter(self._on_circles([p for p, round_ in zip(problems, on_circle, strict=True) if round_]))
         return [
-            self._on_circle(p)
-            if isinstance(p.grid, PeriodicNodes) and p.source is None
-            else self._between_walls(p)
-            for p in problems
+            next(circles) if round_ else self._between_walls(p)
+            for p, round_ in zip(problems, on_circle, strict=True)
         ]
 
-    def _on_circle(self, problem: Problem) -> Trajectory:
-        """Without walls and sources: one transform, one factor a wave and time, one transform back."""
-        grid, k = problem.grid, _conductivity(problem)
-        assert isinstance(grid, PeriodicNodes)
-        length, nt = grid.upper - grid.lower, problem.times.size
-        c = self._waves(problem, grid)
-        squares = k * (2.0 * np.pi / length * np.arange(c.size)) ** 2
-        decay = np.exp(np.multiply.outer(problem.times[0] - problem.times[1:], squares))
-        state = np.empty((nt, grid.n))
-        state[0], state[1:] = problem.initial, _at_points(c * decay, grid.n)
-        zeros, mass = np.zeros((nt, 2)), np.full(nt, c[0].real * length)
-        return Trajectory(problem, state, zeros, zeros, zeros, zeros[:, 0], nt - 1, self.name, mass=mass)
-
-    def _waves(self, problem: Problem, grid: PeriodicNodes) -> NDArray[np.complex128]:
-        """The initial state's waves: of an array those of the grid, of a function as many as it has."""
-        if problem.initial_function is None:
-            return fourier.coefficients(problem.initial)
-        points, most = self.modes or _FIRST, self.modes or _MOST
-        while True:
-            where = np.linspace(grid.lower, grid.upper, points, endpoint=False)
-            c = fourier.coefficients(initial_values(problem, where))
-            size = np.abs(c)
-            tail = float(size[-max(2, c.size // 8) :].max() / max(size.max(), np.finfo(np.float64).tiny))
-            if tail <= self.tolerance or 2 * points > most:
-                break
-            points *= 2
-        if tail > self.tolerance:
-            _warn(problem, points, tail)
-        return c
+    def _on_circles(self, problems: Sequence[Problem]) -> list[Trajectory]:
+        answers: list[Trajectory] = []
+        for group in together(problems):
+            found = waves_of(group, self.tolerance, self.modes)
+            for problem, (c, tail) in zip(group, found, strict=True):
+                if tail > self.tolerance:
+                    _warn(problem, 2 * (c.size - 1), tail)
+            waves, name = [c for c, _ in found], self.name
+            nt = group[0].times.size
+            still = np.zeros((nt, 2))
+            for problem, c, state in zip(group, waves, decayed_waves(group, waves), strict=True):
+                assert isinstance(problem.grid, PeriodicNodes)
+                mass = np.full(nt, c[0].real * (problem.grid.upper - problem.grid.lower))
+                answers.append(
+                    Trajectory(problem, state, still, still, still, still[:, 0], nt - 1, name, mass=mass)
+                )
+        return answers
 
     def _between_walls(self, problem: Problem) -> Trajectory:
         k = _conductivity(problem)
@@ -121,13 +109,6 @@ class SpectralHeat:
             self.name,
             mass=answer.mass,
         )
-
-
-def _at_points(c: NDArray[np.complex128], n: int) -> FloatArray:
-    """Values at n points of a circle, whether they carry all waves or not."""
-    if c.shape[-1] <= n // 2 + 1:
-        return fourier.values(c, n)
-    return fourier.evaluate(c, np.arange(n) / n)
 
 
 def _conductivity(problem: Problem) -> float:
