@@ -176,7 +176,7 @@ def _assemble(
         dtype=dtype,
         source=f"lawbound {version('lawbound')}; solver {trajectories[0].solver}",
     )
-    if isinstance(problem.equation, NavierStokes):
+    if "conservation" not in laws:
         return data
     data["inflow_u"] = (
         (schema.SAMPLE, schema.TIME),
