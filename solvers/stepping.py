@@ -230,7 +230,7 @@ def advance(
     """Step from the clock's time towards `stop`, at most `attempts` steps, rejected ones included."""
     n = u.size
     b, one, two, low_order, error = work[6, :n], work[7, :n], work[8, :n], work[9, :n], work[10, :n]
-    newton_work = work[:6, :n]
+    newton_work = np.empty((6, n))
     first, second = np.empty(2), np.empty(2)
     flux_one, flux_two, entered = np.empty(2), np.empty(2), np.empty(2)
     gamma = GAMMA if order == 2 else 1.0
