@@ -13,7 +13,9 @@ from lawbound.solvers.compiled import over_samples
 from lawbound.solvers.explicit_plane import march_plane
 from lawbound.solvers.gpme import LIMIT_AT_WALL, LIMIT_INSIDE
 from lawbound.solvers.grid import Boxes
-from lawbound.solvers.implicit_plane import advance_planes
+from lawbound.solvers.ledger import Ledger
+from lawbound.solvers.plane_stepping import advance_planes
+from lawbound.solvers.plane_walls import PlaneWalls
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import SolverError
 from lawbound.solvers.step_control import (
@@ -27,6 +29,7 @@ from lawbound.solvers.step_control import (
     STUCK,
     TAKEN,
     TIME,
+    Progress,
     planned_step,
 )
 from lawbound.solvers.walls import Dirichlet, Neumann, Robin, Wall
@@ -107,12 +110,11 @@ class ExplicitPlaneDiffusion:
         dt = (stop - time) / np.maximum(left, 1.0)
         counts, done = np.minimum(left, batch.blocks).astype(np.int64), np.zeros(len(batch), dtype=np.int64)
         moments = np.minimum(time[:, None] + dt[:, None] * np.arange(counts.max()), stop)
-        x_values, y_values = batch.wall_values(moments if batch.asks.any() else moments[:, :1])
+        walls = batch.walls_at(moments if batch.asks.any() else moments[:, :1])
         over_samples(
             march_plane, len(batch),
-            batch.coefficient, batch.kinds, batch.transfers, x_values, y_values, batch.sources(moments), guard,
-            batch.roams, counts, dt, batch.widths, run.state, carry, run.inflow, run.traffic, run.produced,
-            run.lost, done,
+            batch.coefficient, walls, batch.sources(moments), guard, batch.roams, counts, dt, run.state, carry,
+            run.ledger, done,
         )  # fmt: skip
         run.steps += done
         return np.asarray(np.where(done == left, np.where(waiting, stop, time), time + dt * done))
@@ -182,8 +184,9 @@ class ImplicitPlaneDiffusion:
             return []
         batch = PlaneBatch.of(problems, "ImplicitPlaneDiffusion")
         run = _Run(batch)
-        clock, rate = _first_step(run), np.empty_like(run.state)
-        counts, status = np.zeros((len(batch), 3), dtype=np.int64), np.zeros(len(batch), dtype=np.int64)
+        clock, counts = _first_step(run), np.zeros((len(batch), 3), dtype=np.int64)
+        progress = Progress(run.state, np.empty_like(run.state), clock, counts)
+        status = np.zeros(len(batch), dtype=np.int64)
         # Where a wall or a source is a function, its values at the stages must be known before each step.
         attempts = np.where(batch.asks, 1, _MOST_STEPS)
         gamma = GAMMA if self.order == 2 else 1.0
@@ -191,12 +194,10 @@ class ImplicitPlaneDiffusion:
             while (clock[:, TIME] < stop).any():
                 dt = np.array([planned_step(time, step, stop) for time, step in clock[:, [TIME, STEP]]])
                 moments = np.minimum(clock[:, TIME, None] + dt[:, None] * [gamma, 1.0], stop)
-                x_values, y_values = batch.wall_values(moments)
                 over_samples(
                     advance_planes, len(batch),
-                    batch.coefficient, batch.kinds, batch.transfers, x_values, y_values, batch.sources(moments),
-                    batch.widths, self.order, self.tolerance, stop, attempts, run.state, rate, clock, counts,
-                    run.inflow, run.traffic, run.produced, run.lost, status,
+                    batch.coefficient, batch.walls_at(moments), batch.sources(moments), self.order,
+                    self.tolerance, stop, attempts, progress, run.ledger, status,
                 )  # fmt: skip
                 _check_status(batch, status, clock)
             run.record(stop, self.name)
@@ -304,6 +305,10 @@ class PlaneBatch(Batch):
                 values[place // 2][i, :, place % 2] = wall.values(when, self.along(side))
         return values[0], values[1]
 
+    def walls_at(self, moments: FloatArray) -> PlaneWalls:
+        """The walls of all samples at (sample, moment), for compiled code."""
+        return PlaneWalls(self.kinds, self.transfers, *self.wall_values(moments), self.widths)
+
     def sources(self, moments: FloatArray) -> FloatArray:
         """Sources at (sample, moment): (sample, 0, 1 or moment, ny, nx), 0 if there is none and 1 if all are steady."""
         if all(problem.source is None for problem in self.problems):
@@ -365,14 +370,12 @@ class _Run:
         size = len(batch)
         self.batch = batch
         self.state = np.stack([problem.initial for problem in batch.problems])
-        self.inflow, self.traffic = np.zeros((size, 4)), np.zeros((size, 4))
-        self.produced, self.lost = np.zeros((size, 1)), np.zeros((size, 5))
+        self.ledger = Ledger.empty(size, 4)
         self.steps = np.zeros(size, dtype=np.int64)
         self._records = [self._record()]
 
     def _record(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        inflow, produced = self.inflow + self.lost[:, :4], self.produced[:, 0] + self.lost[:, 4]
-        return self.state.copy(), inflow, self.traffic.copy(), produced
+        return self.state.copy(), *self.ledger.settled()
 
     def record(self, time: float, solver: str) -> None:
         """Keep state and ledger as they are at an output time; raises `SolverError` where they make no sense."""
