@@ -11,6 +11,7 @@ from lawbound.solvers.coefficient import Step
 from lawbound.solvers.compiled import over_samples
 from lawbound.solvers.face_mean import MEANS
 from lawbound.solvers.finite_volume import BLOCK, march
+from lawbound.solvers.ledger import Ledger
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import SolverError
 from lawbound.solvers.walls import Dirichlet, Neumann, Periodic, Robin
@@ -82,9 +83,8 @@ class ExplicitDiffusion:
         state[:, 0] = run.state
         for k in range(1, nt):
             run.cross(float(batch.times[k - 1]), float(batch.times[k]), self.name)
-            state[:, k], traffic[:, k] = run.state, run.traffic
-            inflow[:, k] = run.inflow + run.lost[:, :2]
-            produced[:, k] = run.produced[:, 0] + run.lost[:, 2]
+            state[:, k] = run.state
+            inflow[:, k], traffic[:, k], produced[:, k] = run.ledger.settled()
         return batch.trajectories(state, inflow, traffic, produced, run.taken, self.name)
 
     def _number(self, problem: Problem) -> float:
@@ -118,19 +118,14 @@ class _Run:
     mean: int
     state: FloatArray  # (sample, nx)
     more: FloatArray  # (sample, nx) what is not yet settled into the state
-    inflow: FloatArray  # (sample, 2)
-    traffic: FloatArray  # (sample, 2)
-    lost: FloatArray  # (sample, 3)
-    produced: FloatArray  # (sample, 1)
+    ledger: Ledger
     taken: IntArray  # (sample,)
 
     @classmethod
     def start(cls, batch: Batch, numbers: FloatArray, mean: int) -> "_Run":
         state = np.stack([problem.initial for problem in batch.problems])
-        size = len(batch)
-        inflow, traffic, lost, produced = (np.zeros((size, width)) for width in (2, 2, 3, 1))
-        taken = np.zeros(size, dtype=np.int64)
-        return cls(batch, numbers, mean, state, np.zeros_like(state), inflow, traffic, lost, produced, taken)
+        ledger, taken = Ledger.empty(len(batch), 2), np.zeros(len(batch), dtype=np.int64)
+        return cls(batch, numbers, mean, state, np.zeros_like(state), ledger, taken)
 
     def cross(self, start: float, stop: float, solver: str) -> None:
         """Advance all samples from one output time to the next."""
@@ -139,7 +134,7 @@ class _Run:
         grows = self.batch.grows
         reach = np.full(waiting.size, _HEADROOM)
         while waiting.size:
-            before = [a[waiting].copy() for a in self._ledger()]
+            before = [a[waiting].copy() for a in self._changing()]
             low, high = self._extremes(waiting, start, stop)
             growing = grows[waiting]
             size = np.maximum(abs(low[growing]), abs(high[growing]))
@@ -153,7 +148,7 @@ class _Run:
                 self.batch.check(self.state, stop, solver)
             self.taken[waiting[kept]] += steps[kept]
             # What outgrew its guard starts again from the last output time with shorter steps.
-            for array, old in zip(self._ledger(), before, strict=True):
+            for array, old in zip(self._changing(), before, strict=True):
                 array[waiting[~kept]] = old[~kept]
             waiting = waiting[~kept]
             reach[waiting] *= 2.0
@@ -165,8 +160,8 @@ class _Run:
                 )
         self.batch.check(self.state, stop, solver)
 
-    def _ledger(self) -> list[FloatArray]:
-        return [self.state, self.more, self.inflow, self.traffic, self.lost, self.produced]
+    def _changing(self) -> list[FloatArray]:
+        return [self.state, self.more, *self.ledger]
 
     def _extremes(self, chosen: IntArray, start: float, stop: float) -> tuple[FloatArray, FloatArray]:
         """Least and largest value of state and walls between two output times."""
@@ -225,8 +220,8 @@ class _Run:
         batch, n = self.batch, self.batch.grid.n
         whole = chosen.size == len(batch)
         coefficient = batch.coefficient if whole else subset(batch.coefficient, chosen)
-        arrays = self._ledger() if whole else [a[chosen] for a in self._ledger()]
-        state, more, inflow, traffic, lost, produced = arrays
+        arrays = self._changing() if whole else [a[chosen] for a in self._changing()]
+        state, more, *rest = arrays
         kept = np.ones(chosen.size, dtype=np.bool_)
         problems = [batch.problems[i] for i in chosen]
         changing = any(callable(problem.source) for problem in problems)
@@ -248,11 +243,11 @@ class _Run:
                 march, chosen.size,
                 coefficient, self.mean, batch.kinds[chosen], batch.transfers[chosen], lower, upper, source,
                 guard, counts, (stop - start) / steps, batch.grid.width,
-                state, inflow, traffic, lost, produced, more, still,
+                state, more, Ledger(*rest), still,
             )  # fmt: skip
             kept &= still
         if not whole:
-            for array, new in zip(self._ledger(), arrays, strict=True):
+            for array, new in zip(self._changing(), arrays, strict=True):
                 array[chosen] = new
         return kept
 
