@@ -14,22 +14,6 @@ FloatArray = NDArray[np.float64]
 WallValue = float | Callable[..., ArrayLike]
 
 
-@dataclass(frozen=True)
-class PowerOfTime:
-    """The function g(t) = (scale · t)^exponent; a value, so problems that use it can be compared and printed.
-
-    >>> PowerOfTime(scale=2.0, exponent=0.5)(np.array([0.0, 2.0]))
-    array([0., 2.])
-    """
-
-    scale: float
-    exponent: float
-
-    def __call__(self, times: FloatArray) -> FloatArray:
-        """g at each time."""
-        return np.asarray((self.scale * np.asarray(times)) ** self.exponent)
-
-
 class _Valued:
     """What wall conditions with a value share."""
 
@@ -141,7 +125,21 @@ class Outflow:
         return np.zeros(np.shape(times) + (() if along is None else np.shape(along)))
 
 
-Wall = Dirichlet | Neumann | Robin | Periodic | Outflow
+@dataclass(frozen=True)
+class NoSlip(_Valued):
+    """Fluid sticks to a wall that moves along itself with velocity `value`: u on y walls, v on x walls; nothing passes.
+
+    Constant or a function of time and of the coordinate along the wall.
+    """
+
+    value: WallValue = 0.0
+    kind: ClassVar[str] = "no-slip"
+
+    def __post_init__(self) -> None:
+        self._check()
+
+
+Wall = Dirichlet | Neumann | Robin | Periodic | Outflow | NoSlip
 
 _PAIRS = (("x_lo", "x_hi"), ("y_lo", "y_hi"))
 
