@@ -1,7 +1,7 @@
 """Implicit solver of the generalized porous medium equation u_t = (k(u) u_x)_x + s in one dimension."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from lawbound.solvers.step_control import (
     GAMMA,
     LEAST,
     LEAST_STEP,
+    NEWTON,
     NOT_FINITE,
     SCALE,
     STEP,
@@ -42,7 +43,8 @@ class ImplicitDiffusion:
     order 2 is an L-stable two-stage SDIRK method whose fluxes are blended with backward Euler's where it would leave
     the range of the data; order 1 is backward Euler, which keeps bounds and, where the data do, monotonicity in
     time by itself. `tolerance` bounds the mean error of a step relative to the size of u; `longest_step` the step.
-    Output times are hit exactly. Raises `ValueError` for other orders and for numbers that are not positive.
+    Output times are hit exactly. `diagnostics["newton_steps"]` counts the linear systems solved since the start. Raises
+    `ValueError` for other orders and for numbers that are not positive.
     """
 
     order: int = 2
@@ -77,14 +79,19 @@ class ImplicitDiffusion:
         run, nt = _Run.start(batch), batch.times.size
         state = np.empty((len(batch), nt, batch.grid.n))
         inflow, traffic = np.zeros((len(batch), nt, 2)), np.zeros((len(batch), nt, 2))
-        produced = np.zeros((len(batch), nt))
+        produced, newton = np.zeros((len(batch), nt)), np.zeros((len(batch), nt))
         state[:, 0] = run.progress.u
         for k in range(1, nt):
             run.cross(float(batch.times[k]), self)
             state[:, k] = run.progress.u
             inflow[:, k], traffic[:, k], produced[:, k] = run.ledger.settled()
+            newton[:, k] = run.progress.counts[:, NEWTON]
         steps = run.progress.counts[:, TAKEN]
-        return batch.trajectories(state, inflow, traffic, produced, steps, self.name)
+        answers = batch.trajectories(state, inflow, traffic, produced, steps, self.name)
+        return [
+            replace(answer, diagnostics={"newton_steps": row})
+            for answer, row in zip(answers, newton, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
