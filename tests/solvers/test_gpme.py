@@ -175,7 +175,7 @@ def test_an_answer_does_not_depend_on_how_many_steps_are_taken_at_once(pme, monk
     # Large batches are marched in shorter blocks of steps, so this is the same law for a batch of thousands.
     problem = pme.make(3.0, 20, [0.0, 0.1, 0.2])
     whole = solve(problem)
-    monkeypatch.setattr("lawbound.solvers.gpme._BLOCK_VALUES", values)
+    monkeypatch.setattr("lawbound.solvers.explicit_run._BLOCK_VALUES", values)
     assert_same_bits(solve(problem), whole)
 
 
