@@ -8,9 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 from threading import Timer
 from typing import Any, TypeVar, cast
+from weakref import WeakSet
 
 import numba
 import numpy as np
+from numba.core import event
 from numba.extending import overload
 from numpy.typing import NDArray
 
@@ -28,6 +30,7 @@ def _kept_until_any_source_changes(function: Function) -> Function:
     Here the code on disk is valid for one state of all of the solvers' sources. Should a future numba hide the
     stamp elsewhere, its own rule stays in force.
     """
+    _ours.add(function)
     cache: Any = getattr(function, "_cache", None)
     cache_file: Any = getattr(cache, "_cache_file", None)
     if hasattr(cache_file, "_source_stamp"):
@@ -57,6 +60,10 @@ def _holds_a_function(kind: Any) -> bool:
         return any(_holds_a_function(part) for part in parts)
     return isinstance(kind, numba.types.Dispatcher | numba.types.Function)
 
+
+_ours: WeakSet[Any] = WeakSet()
+_PATIENCE = 1.0  # seconds
+_TEXT = "lawbound: compiling a solver; the machine code is kept, so this happens once …\n"
 
 _STAMP = _stamp_of_all_sources()
 
@@ -117,18 +124,30 @@ def chosen_by_type(declared: Callable[..., Any], choices: Mapping[type, Callable
     overload(declared, strict=False)(choose)
 
 
-def _announced(kernel: Callable[..., Any], call: Callable[[], None]) -> None:
-    """Run `call`; if the kernel still has to be compiled and that takes a while, say so to a person who waits."""
-    if getattr(kernel, "signatures", True) or not sys.stderr.isatty():
-        call()
-        return
-    text = "lawbound: compiling a solver; the machine code is kept, so this happens once …\n"
-    note = Timer(1.0, sys.stderr.write, [text])
-    note.start()
-    try:
-        call()
-    finally:
-        note.cancel()
+class _Announcer(event.Listener):
+    """Say so to a person who waits while one of our kernels is compiled; code found on disk is no event."""
+
+    def __init__(self) -> None:
+        self._open = 0  # kernels compile the functions that they call, and numba one at a time
+        self._note: Timer | None = None
+
+    def on_start(self, event: Any) -> None:
+        """Begin to wait, where this is the first of ours and somebody reads."""
+        if event.data["dispatcher"] in _ours:
+            self._open += 1
+            if self._open == 1 and sys.stderr.isatty():
+                self._note = Timer(_PATIENCE, sys.stderr.write, [_TEXT])
+                self._note.start()
+
+    def on_end(self, event: Any) -> None:
+        """Say nothing that has not been said by now."""
+        if event.data["dispatcher"] in _ours:
+            self._open -= 1
+            if self._open == 0 and self._note is not None:
+                self._note.cancel()
+
+
+event.register("numba:compile", _Announcer())  # type: ignore[no-untyped-call]
 
 
 def over_samples(kernel: Callable[..., None], samples: int, *arguments: Any) -> None:
@@ -138,7 +157,7 @@ def over_samples(kernel: Callable[..., None], samples: int, *arguments: Any) -> 
     threads may be here at once, and worker processes may be forked afterwards.
     """
     if _threads == 1 or samples == 1 or not getattr(kernel, "signatures", True):
-        _announced(kernel, lambda: kernel(0, samples, *arguments))
+        kernel(0, samples, *arguments)
         return
     ends = np.linspace(0, samples, min(samples, 4 * _threads) + 1).astype(int).tolist()
     with ThreadPoolExecutor(min(_threads, samples)) as pool:

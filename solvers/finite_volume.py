@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from lawbound.solvers.coefficient import Coefficient
 from lawbound.solvers.compiled import compiled
 from lawbound.solvers.face_mean import ARITHMETIC, HARMONIC, INTEGRAL, fill_face_fluxes, wall_face_flux
+from lawbound.solvers.ledger import Ledger, enter, ledger_of_sample, produce
 from lawbound.solvers.potential import fill_potential_of_sum, of_sample, potential
 from lawbound.solvers.wall_flux import DIRICHLET, NEUMANN, PERIODIC, entering
 
@@ -14,17 +15,6 @@ IntArray = NDArray[np.int64]
 
 #: The stretch of cells at work is looked up once in so many steps; information moves one cell a step.
 BLOCK = 16
-
-
-@compiled
-def add_compensated(sums: FloatArray, lost: FloatArray, place: int, term: float) -> None:
-    """sums[place] += term with Neumaier's compensation: 10⁶ steps must not cost the ledger six digits."""
-    total = sums[place] + term
-    if abs(sums[place]) >= abs(term):
-        lost[place] += (sums[place] - total) + term
-    else:
-        lost[place] += (term - total) + sums[place]
-    sums[place] = total
 
 
 @compiled
@@ -116,11 +106,8 @@ def _march(
     dt: float,
     width: float,
     state: FloatArray,  # (nx,), changed in place, as all that follows
-    inflow: FloatArray,  # (2,)
-    traffic: FloatArray,  # (2,)
-    lost: FloatArray,  # (3,) low-order parts of inflow and produced
-    produced: FloatArray,  # (1,)
     more: FloatArray,  # (nx,) what is not yet settled into state
+    ledger: Ledger,
 ) -> bool:
     """Forward Euler, first order in time, which for Δt ~ h² is second order in h; False where `guard` was left.
 
@@ -182,12 +169,10 @@ def _march(
             _raise_between(more[first:last], faces[first:last], faces[first + 1 : last + 1], ratio)
         if source.shape[0] > 0:
             row = source[min(step, source.shape[0] - 1)]
-            add_compensated(produced, lost[2:], 0, width * _raise_by_source(more, row, dt))
+            produce(ledger, width * _raise_by_source(more, row, dt))
         fill_potential_of_sum(coefficient, state[first:last], more[first:last], phi[first:last])
-        add_compensated(inflow, lost, 0, scale * enters_lo)
-        add_compensated(inflow, lost, 1, scale * enters_hi)
-        traffic[0] += scale * abs(enters_lo)
-        traffic[1] += scale * abs(enters_hi)
+        enter(ledger, 0, scale * enters_lo, scale * abs(enters_lo))
+        enter(ledger, 1, scale * enters_hi, scale * abs(enters_hi))
     _settle(state, more)
     return not _outside(state, guard[0], guard[1])
 
@@ -208,31 +193,13 @@ def march(
     dt: FloatArray,  # (sample,)
     width: float,
     state: FloatArray,  # (sample, nx), changed in place, as all that follows
-    inflow: FloatArray,  # (sample, 2)
-    traffic: FloatArray,  # (sample, 2)
-    lost: FloatArray,  # (sample, 3)
-    produced: FloatArray,  # (sample, 1)
     more: FloatArray,  # (sample, nx)
+    ledger: Ledger,
     kept: NDArray[np.bool_],  # (sample,) whether the guard held
 ) -> None:
     """Advance samples first … last − 1, each by its own number of equal steps of its own length."""
-    for sample in range(first, last):
-        kept[sample] = _march(
-            of_sample(coefficient, sample),
-            mean,
-            kinds[sample],
-            transfers[sample],
-            lower[sample],
-            upper[sample],
-            source[sample],
-            guard[sample],
-            steps[sample],
-            dt[sample],
-            width,
-            state[sample],
-            inflow[sample],
-            traffic[sample],
-            lost[sample],
-            produced[sample],
-            more[sample],
-        )
+    for i in range(first, last):
+        kept[i] = _march(
+            of_sample(coefficient, i), mean, kinds[i], transfers[i], lower[i], upper[i], source[i], guard[i], steps[i],
+            dt[i], width, state[i], more[i], ledger_of_sample(ledger, i),
+        )  # fmt: skip

@@ -14,6 +14,7 @@ from lawbound.solvers.fluxes import FIRST_ORDER_LIMITS, FLUXES, speed_per_state,
 from lawbound.solvers.grid import Cells
 from lawbound.solvers.hyperbolic_kernel import OUTSIDE, march_all
 from lawbound.solvers.inflow import KINDS, at_stages, stage_times
+from lawbound.solvers.ledger import Ledger
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.reconstruction import NONE, RECONSTRUCTIONS, WENO5_Z
 from lawbound.solvers.solver import SolverError
@@ -165,10 +166,7 @@ class _Run:
     numbers: list[int]  # of the samples in the user's batch
     state: FloatArray  # (sample, nx)
     carry: FloatArray  # (sample, nx)
-    inflow: FloatArray  # (sample, 2)
-    traffic: FloatArray  # (sample, 2)
-    lost: FloatArray  # (sample, 3)
-    produced: FloatArray  # (sample, 1)
+    ledger: Ledger
     steps: IntArray  # (sample,)
 
     @classmethod
@@ -180,10 +178,7 @@ class _Run:
             numbers,
             state,
             carry=np.zeros_like(state),
-            inflow=np.zeros((size, 2)),
-            traffic=np.zeros((size, 2)),
-            lost=np.zeros((size, 3)),
-            produced=np.zeros((size, 1)),
+            ledger=Ledger.empty(size, 2),
             steps=np.zeros(size, dtype=np.int64),
         )
 
@@ -222,9 +217,8 @@ class _Run:
         state[:, 0] = self.state
         for k in range(1, times.size):
             self._cross(float(times[k - 1]), float(times[k]))
-            state[:, k], traffic[:, k] = self.state, self.traffic
-            inflow[:, k] = self.inflow + self.lost[:, :2]
-            produced[:, k] = self.produced[:, 0] + self.lost[:, 2]
+            state[:, k] = self.state
+            inflow[:, k], traffic[:, k], produced[:, k] = self.ledger.settled()
         return [
             Trajectory(
                 problem,
@@ -364,10 +358,10 @@ class _Run:
     ) -> IntArray:
         """Take steps; how many were taken before a state left its guard."""
         flux, reconstruction = FLUXES[self.solver.flux], RECONSTRUCTIONS[self.solver.reconstruction]
-        ledger = [self.state, self.carry, self.inflow, self.traffic, self.lost, self.produced]
+        changing = [self.state, self.carry, *self.ledger]
         whole = chosen.size == len(self.problems)
-        arrays = ledger if whole else [a[chosen] for a in ledger]
-        state, carry, inflow, traffic, lost, produced = arrays
+        arrays = changing if whole else [a[chosen] for a in changing]
+        state, carry, *rest = arrays
         lower, upper, source = (
             _stacked([getattr(seen, what) for seen in around]) for what in ("lower", "upper", "source")
         )
@@ -375,10 +369,10 @@ class _Run:
         over_samples(
             march_all, chosen.size,
             self._law_of(chosen), flux, reconstruction, self.kinds[chosen], lower, upper, source, guard,
-            steps, dt, self.width, state, carry, inflow, traffic, lost, produced, all_taken,
+            steps, dt, self.width, state, carry, Ledger(*rest), all_taken,
         )  # fmt: skip
         if not whole:
-            for array, new in zip(ledger, arrays, strict=True):
+            for array, new in zip(changing, arrays, strict=True):
                 array[chosen] = new
         return all_taken
 

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from lawbound.solvers.compiled import compiled
 from lawbound.solvers.conservation_law import ConservationLaw
-from lawbound.solvers.finite_volume import add_compensated
 from lawbound.solvers.fluxes import fill_fluxes, godunov, law_of_sample, speed
+from lawbound.solvers.ledger import Ledger, enter, ledger_of_sample, produce
 from lawbound.solvers.reconstruction import GHOSTS, reconstruct
 
 FloatArray = NDArray[np.float64]
@@ -172,10 +172,7 @@ def _march_one(
     width: float,
     state: FloatArray,  # (nx,), changed in place, as all that follows
     carry: FloatArray,  # (nx,) low-order part of state
-    inflow: FloatArray,  # (2,)
-    traffic: FloatArray,  # (2,)
-    lost: FloatArray,  # (3,) low-order parts of inflow and produced
-    produced: FloatArray,  # (1,)
+    ledger: Ledger,
 ) -> int:
     """Shu and Osher's three stages; how many steps were taken before the state left `guard`.
 
@@ -212,13 +209,11 @@ def _march_one(
         if sourced:
             first, second, third = (_row(source, taken, 0), _row(source, taken, 1), _row(source, taken, 2))
             gain = _raise_by_source(inner, carry, first, second, third, dt)
-            add_compensated(produced, lost[2:], 0, width * gain)
+            produce(ledger, width * gain)
         enters_lo = dt * (1.0 / 6.0) * ((faces[0] + faces_1[0]) + 4.0 * faces_2[0])
         enters_hi = -dt * (1.0 / 6.0) * ((faces[n] + faces_1[n]) + 4.0 * faces_2[n])
-        add_compensated(inflow, lost, 0, enters_lo)
-        add_compensated(inflow, lost, 1, enters_hi)
-        traffic[0] += abs(enters_lo)
-        traffic[1] += abs(enters_hi)
+        enter(ledger, 0, enters_lo, abs(enters_lo))
+        enter(ledger, 1, enters_hi, abs(enters_hi))
         taken += 1
     state[:] = inner
     return taken
@@ -241,30 +236,12 @@ def march_all(
     width: float,
     state: FloatArray,  # (sample, nx), changed in place, as all that follows
     carry: FloatArray,  # (sample, nx)
-    inflow: FloatArray,  # (sample, 2)
-    traffic: FloatArray,  # (sample, 2)
-    lost: FloatArray,  # (sample, 3)
-    produced: FloatArray,  # (sample, 1)
+    ledger: Ledger,
     taken: IntArray,  # (sample,) steps until the end, or until the guard was left
 ) -> None:
     """Advance samples first … last − 1, each by its own number of equal steps of its own length."""
-    for sample in range(first, last):
-        taken[sample] = _march_one(
-            law_of_sample(law, sample),
-            flux,
-            reconstruction,
-            kinds[sample],
-            lower[sample],
-            upper[sample],
-            source[sample],
-            guard[sample],
-            steps[sample],
-            dt[sample],
-            width,
-            state[sample],
-            carry[sample],
-            inflow[sample],
-            traffic[sample],
-            lost[sample],
-            produced[sample],
-        )
+    for i in range(first, last):
+        taken[i] = _march_one(
+            law_of_sample(law, i), flux, reconstruction, kinds[i], lower[i], upper[i], source[i], guard[i], steps[i],
+            dt[i], width, state[i], carry[i], ledger_of_sample(ledger, i),
+        )  # fmt: skip

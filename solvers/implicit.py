@@ -15,6 +15,7 @@ from lawbound.solvers.potential import fill_both
 from lawbound.solvers.wall_flux import PERIODIC, entering, resistance
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 _MOST_ITERATIONS = 40
 
@@ -94,20 +95,26 @@ def _eliminate(e: FloatArray, r: FloatArray, first: float, last: float, s: Float
 
 
 @compiled
-def _corrections(r: FloatArray, w: FloatArray, delta: FloatArray) -> None:
-    """δ_i = −r_i + (w_{i−1} − w_i) − (w_i − w_{i+1}) in all rows but the end ones."""
+def _corrections(r: FloatArray, w: FloatArray, tolerance: float, delta: FloatArray) -> int:
+    """δ_i = −r_i + (w_{i−1} − w_i) − (w_i − w_{i+1}) in all rows but the end ones; how many exceed the tolerance."""
     left, mid, right, row, out = w[:-2], w[1:-1], w[2:], r[1:-1], delta[1:-1]
+    count = 0
     for i in range(row.size):
-        out[i] = ((left[i] - mid[i]) - (mid[i] - right[i])) - row[i]
+        change = ((left[i] - mid[i]) - (mid[i] - right[i])) - row[i]
+        out[i] = change
+        count += 0 if abs(change) <= tolerance else 1
+    return count
 
 
 @compiled
-def _residuals(u: FloatArray, b: FloatArray, phi: FloatArray, c: float, r: FloatArray) -> None:
-    """r = u + c (2Φ_i − Φ_{i−1} − Φ_{i+1}) − b in all rows but the end ones."""
+def _residuals(u: FloatArray, b: FloatArray, phi: FloatArray, c: float, e: FloatArray, r: FloatArray) -> None:
+    """r = u + c (2Φ_i − Φ_{i−1} − Φ_{i+1}) − b in all rows but the end ones, and e, until now k, times c in all."""
     left, mid, right = phi[:-2], phi[1:-1], phi[2:]
-    state, target, out = u[1:-1], b[1:-1], r[1:-1]
+    state, target, k, out = u[1:-1], b[1:-1], e[1:-1], r[1:-1]
     for i in range(out.size):
         out[i] = (state[i] - target[i]) + c * ((mid[i] - left[i]) - (right[i] - mid[i]))
+        k[i] = c * k[i]
+    e[0], e[e.size - 1] = c * e[0], c * e[e.size - 1]
 
 
 @compiled
@@ -116,12 +123,6 @@ def _count_large(delta: FloatArray, tolerance: float) -> int:
     for i in range(delta.size):
         count += 0 if abs(delta[i]) <= tolerance else 1
     return count
-
-
-@compiled
-def _scaled(k: FloatArray, c: float, e: FloatArray) -> None:
-    for i in range(k.size):
-        e[i] = c * k[i]
 
 
 @compiled
@@ -137,34 +138,82 @@ def _moved_within(u: FloatArray, delta: FloatArray, low: float, high: float) -> 
 
 
 @compiled
-def _periodic_corrections(
-    e: FloatArray, r: FloatArray, s: FloatArray, w: FloatArray, delta: FloatArray
-) -> None:
+def _between_walls(
+    e: FloatArray,
+    r: FloatArray,
+    first: float,
+    last: float,
+    tolerance: float,
+    s: FloatArray,
+    w: FloatArray,
+    delta: FloatArray,
+) -> int:
+    """δ of a system whose end rows have diagonals `first` and `last`; how many exceed the tolerance."""
+    n = e.size
+    # Where nothing conducts and nothing is out of balance, a stretch of rows at an end answers nothing.
+    stop = n
+    while stop > 3 and e[stop - 1] == 0.0 and r[stop - 1] == 0.0 and last == 1.0:
+        stop -= 1
+    start = 0
+    while start < stop - 3 and e[start] == 0.0 and r[start] == 0.0 and first == 1.0:
+        start += 1
+    inner_first = first if start == 0 else 1.0 + 2.0 * e[start]
+    inner_last = last if stop == n else 1.0 + 2.0 * e[stop - 1]
+    w[:start] = 0.0
+    w[stop:] = 0.0
+    _eliminate(e[start:stop], r[start:stop], inner_first, inner_last, s[start:stop], w[start:stop])
+    large = _corrections(r, w, tolerance, delta)
+    delta[0] = (w[1] - r[0]) / first
+    delta[n - 1] = (w[n - 2] - r[n - 1]) / last
+    return large + _count_large(delta[:1], tolerance) + _count_large(delta[n - 1 :], tolerance)
+
+
+@compiled
+def _around_a_period(
+    e: FloatArray, r: FloatArray, tolerance: float, s: FloatArray, w: FloatArray, delta: FloatArray
+) -> int:
     """δ where the two ends are neighbours: a tridiagonal system plus a matrix of rank one (Sherman-Morrison)."""
     n = e.size
     corner = 1.0 + 2.0 * e[0]
     first, last = 2.0 * corner, (1.0 + 2.0 * e[n - 1]) + e[0] * e[n - 1] / corner
-    _eliminate(e, r, first, last, s, w)
-    _corrections(r, w, delta)
-    delta[0] = (w[1] - r[0]) / first
-    delta[n - 1] = (w[n - 2] - r[n - 1]) / last
     # A = T + p qᵀ, p = (−corner, …, −e₀), q = (1, …, e_{n−1} / corner).
     other, answer = np.zeros(n), np.empty(n)
     other[0], other[n - 1] = corner, e[0]
-    _eliminate(e, other, first, last, s, w)
-    _corrections(other, w, answer)
-    answer[0] = (w[1] - other[0]) / first
-    answer[n - 1] = (w[n - 2] - other[n - 1]) / last
+    for right, found in ((r, delta), (other, answer)):
+        _eliminate(e, right, first, last, s, w)
+        _corrections(right, w, tolerance, found)
+        found[0] = (w[1] - right[0]) / first
+        found[n - 1] = (w[n - 2] - right[n - 1]) / last
     share = e[n - 1] / corner
     factor = (delta[0] + share * delta[n - 1]) / (1.0 + (answer[0] + share * answer[n - 1]))
     for i in range(n):
         delta[i] -= factor * answer[i]
+    return _count_large(delta, tolerance)
+
+
+@compiled
+def _wall_row(
+    coefficient: Coefficient,
+    kind: int,
+    transfer: float,
+    value: float,
+    width: float,
+    c: float,
+    u: FloatArray,  # (2,) the cell at the wall and its neighbour, as all that follows
+    b: FloatArray,
+    phi: FloatArray,
+    k: FloatArray,
+) -> tuple[float, float, float]:
+    """What enters through a wall, what that loses as u of the cell rises, and the residual of the cell."""
+    enters = entering(coefficient, kind, transfer, value, u[0], phi[0], width)
+    yields = resistance(coefficient, kind, transfer, value, u[0], phi[0], k[0], width)
+    return enters, yields, (u[0] - b[0]) + c * ((phi[0] - phi[1]) - enters)
 
 
 @compiled
 def solve_stage(
     coefficient: Coefficient,
-    kinds: NDArray[np.int64],  # (2,) of wall_flux's codes
+    kinds: IntArray,  # (2,) of wall_flux's codes
     transfers: FloatArray,  # (2,)
     values: FloatArray,  # (2,) wall values at the time of the stage
     width: float,
@@ -184,47 +233,29 @@ def solve_stage(
     """
     n = u.size
     phi, e, r, s, w, delta = work[0], work[1], work[2], work[3], work[4], work[5]
-    periodic = kinds[0] == PERIODIC
     for iteration in range(_MOST_ITERATIONS):
         fill_both(coefficient, u, phi, e)
-        k_lo, k_hi = e[0], e[n - 1]
-        _scaled(e, c, e)
-        _residuals(u, b, phi, c, r)
-        if periodic:
+        if kinds[0] == PERIODIC:
             seam = phi[n - 1] - phi[0]
             r[0] = (u[0] - b[0]) + c * ((phi[0] - phi[1]) - seam)
             r[n - 1] = (u[n - 1] - b[n - 1]) + c * ((phi[n - 1] - phi[n - 2]) + seam)
-            _periodic_corrections(e, r, s, w, delta)
+            _residuals(u, b, phi, c, e, r)
+            large = _around_a_period(e, r, tolerance, s, w, delta)
             seam += (e[n - 1] * delta[n - 1] - e[0] * delta[0]) / c
             fluxes[0], fluxes[1] = seam, -seam
         else:
-            enters_lo = entering(coefficient, kinds[0], transfers[0], values[0], u[0], phi[0], width)
-            enters_hi = entering(coefficient, kinds[1], transfers[1], values[1], u[n - 1], phi[n - 1], width)
-            yields_lo = resistance(coefficient, kinds[0], transfers[0], values[0], u[0], phi[0], k_lo, width)
-            yields_hi = resistance(
-                coefficient, kinds[1], transfers[1], values[1], u[n - 1], phi[n - 1], k_hi, width
+            fluxes[0], yields_lo, r[0] = _wall_row(
+                coefficient, kinds[0], transfers[0], values[0], width, c, u, b, phi, e
             )
-            r[0] = (u[0] - b[0]) + c * ((phi[0] - phi[1]) - enters_lo)
-            r[n - 1] = (u[n - 1] - b[n - 1]) + c * ((phi[n - 1] - phi[n - 2]) - enters_hi)
+            fluxes[1], yields_hi, r[n - 1] = _wall_row(
+                coefficient, kinds[1], transfers[1], values[1], width, c, u[::-1], b[::-1], phi[::-1], e[::-1]
+            )
+            _residuals(u, b, phi, c, e, r)
             first, last = 1.0 + e[0] + c * yields_lo, 1.0 + e[n - 1] + c * yields_hi
-            # Where nothing conducts and nothing is out of balance, a stretch of rows at an end answers nothing.
-            stop = n
-            while stop > 3 and e[stop - 1] == 0.0 and r[stop - 1] == 0.0 and last == 1.0:
-                stop -= 1
-            start = 0
-            while start < stop - 3 and e[start] == 0.0 and r[start] == 0.0 and first == 1.0:
-                start += 1
-            inner_first = first if start == 0 else 1.0 + 2.0 * e[start]
-            inner_last = last if stop == n else 1.0 + 2.0 * e[stop - 1]
-            w[:start] = 0.0
-            w[stop:] = 0.0
-            _eliminate(e[start:stop], r[start:stop], inner_first, inner_last, s[start:stop], w[start:stop])
-            _corrections(r, w, delta)
-            delta[0] = (w[1] - r[0]) / first
-            delta[n - 1] = (w[n - 2] - r[n - 1]) / last
-            fluxes[0] = enters_lo - yields_lo * delta[0]
-            fluxes[1] = enters_hi - yields_hi * delta[n - 1]
-        if _count_large(delta, tolerance) == 0:
+            large = _between_walls(e, r, first, last, tolerance, s, w, delta)
+            fluxes[0] -= yields_lo * delta[0]
+            fluxes[1] -= yields_hi * delta[n - 1]
+        if large == 0:
             _moved(u, delta)
             return iteration + 1
         _moved_within(u, delta, low, high)

@@ -1,7 +1,7 @@
 """Implicit solver of the generalized porous medium equation u_t = (k(u) u_x)_x + s in one dimension."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,22 +9,26 @@ from numpy.typing import NDArray
 from lawbound.solvers.batch import Batch
 from lawbound.solvers.compiled import over_samples
 from lawbound.solvers.functions import PowerOfTime
+from lawbound.solvers.ledger import Ledger
 from lawbound.solvers.problem import Problem, Trajectory
+from lawbound.solvers.sdirk import Surroundings
 from lawbound.solvers.solver import SolverError
 from lawbound.solvers.step_control import (
     FIRST_STEP,
     GAMMA,
     LEAST,
     LEAST_STEP,
+    NEWTON,
     NOT_FINITE,
     SCALE,
     STEP,
     STUCK,
     TAKEN,
     TIME,
+    Progress,
     planned_step,
 )
-from lawbound.solvers.stepping import CONSTANT, GIVEN, POWER_OF_TIME, advance_all
+from lawbound.solvers.stepping import CONSTANT, GIVEN, POWER_OF_TIME, Control, advance_all
 from lawbound.solvers.walls import Dirichlet, Neumann, Robin, Wall
 
 FloatArray = NDArray[np.float64]
@@ -39,7 +43,8 @@ class ImplicitDiffusion:
     order 2 is an L-stable two-stage SDIRK method whose fluxes are blended with backward Euler's where it would leave
     the range of the data; order 1 is backward Euler, which keeps bounds and, where the data do, monotonicity in
     time by itself. `tolerance` bounds the mean error of a step relative to the size of u; `longest_step` the step.
-    Output times are hit exactly. Raises `ValueError` for other orders and for numbers that are not positive.
+    Output times are hit exactly. `diagnostics["newton_steps"]` counts the linear systems solved since the start. Raises
+    `ValueError` for other orders and for numbers that are not positive.
     """
 
     order: int = 2
@@ -71,18 +76,22 @@ class ImplicitDiffusion:
         if not problems:
             return []
         batch = Batch.of(problems, "ImplicitDiffusion")
-        run = _Run.start(batch)
-        size, nt = len(batch), batch.times.size
-        state = np.empty((size, nt, batch.grid.n))
-        inflow, traffic = np.zeros((size, nt, 2)), np.zeros((size, nt, 2))
-        produced = np.zeros((size, nt))
-        state[:, 0] = run.state
+        run, nt = _Run.start(batch), batch.times.size
+        state = np.empty((len(batch), nt, batch.grid.n))
+        inflow, traffic = np.zeros((len(batch), nt, 2)), np.zeros((len(batch), nt, 2))
+        produced, newton = np.zeros((len(batch), nt)), np.zeros((len(batch), nt))
+        state[:, 0] = run.progress.u
         for k in range(1, nt):
             run.cross(float(batch.times[k]), self)
-            state[:, k], traffic[:, k] = run.state, run.traffic
-            inflow[:, k] = run.inflow + run.lost[:, :2]
-            produced[:, k] = run.produced[:, 0] + run.lost[:, 2]
-        return batch.trajectories(state, inflow, traffic, produced, run.counts[:, TAKEN], self.name)
+            state[:, k] = run.progress.u
+            inflow[:, k], traffic[:, k], produced[:, k] = run.ledger.settled()
+            newton[:, k] = run.progress.counts[:, NEWTON]
+        steps = run.progress.counts[:, TAKEN]
+        answers = batch.trajectories(state, inflow, traffic, produced, steps, self.name)
+        return [
+            replace(answer, diagnostics={"newton_steps": row})
+            for answer, row in zip(answers, newton, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -90,41 +99,30 @@ class _Run:
     """A batch under way: the state now and its ledger, changed in place."""
 
     batch: Batch
-    forms: FloatArray  # (sample, 2, 3)
+    around: Surroundings
     asks: bool  # whether a wall or a source has to be asked for its value at each step
-    source: FloatArray  # (sample, 0 or 1 or 2, nx)
-    state: FloatArray  # (sample, nx)
-    rate: FloatArray  # (sample, nx)
-    clock: FloatArray  # (sample, 4)
-    counts: NDArray[np.int64]  # (sample, 3)
-    inflow: FloatArray  # (sample, 2)
-    traffic: FloatArray  # (sample, 2)
-    lost: FloatArray  # (sample, 3)
-    produced: FloatArray  # (sample, 1)
+    progress: Progress
+    ledger: Ledger
 
     @classmethod
     def start(cls, batch: Batch) -> "_Run":
-        problems, size = batch.problems, len(batch)
-        state = np.stack([problem.initial for problem in problems])
+        problems, size, n = batch.problems, len(batch), batch.grid.n
         forms = np.array([[_form(wall) for wall in p.walls.sides.values()] for p in problems])
         changing = any(callable(problem.source) for problem in problems)
-        n, stages = batch.grid.n, 2 if changing else 1
         if all(problem.source is None for problem in problems):
             source = np.zeros((size, 0, n))
         else:
+            stages = 2 if changing else 1
             source = np.stack([np.tile(p.source_at(float(batch.times[0])), (stages, 1)) for p in problems])
-        zeros = (np.zeros((size, width)) for width in (2, 2, 3, 1))
-        return cls(
-            batch,
-            forms,
-            changing or bool((forms[:, :, 0] == GIVEN).any()),
-            source,
-            state,
-            np.zeros_like(state),
-            cls._clock(batch),
+        given = np.zeros((size, 2, 2))
+        around = Surroundings(batch.kinds, batch.transfers, forms, given, source, batch.grid.width)
+        asks = changing or bool((forms[:, :, 0] == GIVEN).any())
+        state, counts = (
+            np.stack([problem.initial for problem in problems]),
             np.zeros((size, 3), dtype=np.int64),
-            *zeros,
         )
+        progress = Progress(state, np.zeros_like(state), cls._clock(batch), counts)
+        return cls(batch, around, asks, progress, Ledger.empty(size, 2))
 
     @staticmethod
     def _clock(batch: Batch) -> FloatArray:
@@ -142,49 +140,45 @@ class _Run:
 
     def cross(self, stop: float, solver: ImplicitDiffusion) -> None:
         """Advance all samples to the next output time."""
-        batch = self.batch
+        batch, clock = self.batch, self.progress.clock
         status = np.zeros(len(batch), dtype=np.int64)
-        given = np.zeros((len(batch), 2, 2))
+        control = Control(solver.order, solver.tolerance, solver.longest_step)
         attempts = 1 if self.asks else _MOST_STEPS
-        while (self.clock[:, TIME] < stop).any():
+        while (clock[:, TIME] < stop).any():
             if self.asks:
-                self._ask(stop, solver, given)
+                self._ask(stop, solver)
             over_samples(
                 advance_all, len(batch),
-                batch.coefficient, batch.kinds, batch.transfers, self.forms, given, self.source, batch.grid.width,
-                solver.order, solver.tolerance, solver.longest_step, stop, attempts,
-                self.state, self.rate, self.clock, self.counts, self.inflow, self.traffic, self.lost, self.produced,
-                status,
+                batch.coefficient, self.around, control, stop, attempts, self.progress, self.ledger, status,
             )  # fmt: skip
             for i in np.flatnonzero((status == STUCK) | (status == NOT_FINITE)):
                 self._give_up(int(i), int(status[i]))
-        batch.check(self.state, stop, solver.name)
+        batch.check(self.progress.u, stop, solver.name)
 
-    def _ask(self, stop: float, solver: ImplicitDiffusion, given: FloatArray) -> None:
+    def _ask(self, stop: float, solver: ImplicitDiffusion) -> None:
         """Fill in what walls and sources are at the two stages of the step that each sample takes next."""
-        gamma = GAMMA if solver.order == 2 else 1.0
-        for i in np.flatnonzero(self.clock[:, TIME] < stop):
-            problem = self.batch.problems[i]
-            time = float(self.clock[i, TIME])
-            dt = planned_step(time, min(float(self.clock[i, STEP]), solver.longest_step), stop)
+        gamma, around, clock = GAMMA if solver.order == 2 else 1.0, self.around, self.progress.clock
+        for i in np.flatnonzero(clock[:, TIME] < stop):
+            problem, time = self.batch.problems[i], float(clock[i, TIME])
+            dt = planned_step(time, min(float(clock[i, STEP]), solver.longest_step), stop)
             stages = np.array([time + gamma * dt, time + dt])
             for side, wall in enumerate(problem.walls.sides.values()):
-                if self.forms[i, side, 0] == GIVEN:
-                    given[i, :, side] = wall.values(stages)
+                if around.forms[i, side, 0] == GIVEN:
+                    around.given[i, :, side] = wall.values(stages)
             if callable(problem.source):
                 for stage in range(2):
-                    self.source[i, stage] = problem.source_at(float(stages[stage]))
+                    around.source[i, stage] = problem.source_at(float(stages[stage]))
 
     def _give_up(self, sample: int, status: int) -> None:
-        problem, clock = self.batch.problems[sample], self.clock[sample]
+        problem, clock = self.batch.problems[sample], self.progress.clock[sample]
         what = (
             "stopped being finite"
             if status == NOT_FINITE
             else f"found no solution with a step of {clock[STEP]:.3g}"
         )
         raise SolverError(
-            f"Sample {sample} ({problem.name}, {problem.equation}) {what} at t={clock[TIME]:.6g}, after {self.counts[sample, TAKEN]} "
-            "steps; check that k(u) ≥ 0 is finite for all u it may reach, and lower the source or the flux of the walls."
+            f"Sample {sample} ({problem.name}, {problem.equation}) {what} at t={clock[TIME]:.6g}, after "
+            f"{self.progress.counts[sample, TAKEN]} steps; check that k(u) ≥ 0 is finite for all u it may reach, and lower the source or the flux of the walls."
         )
 
 

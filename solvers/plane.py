@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lawbound.solvers.batch import Batch
-from lawbound.solvers.coefficient import Coefficient
 from lawbound.solvers.compiled import over_samples
 from lawbound.solvers.explicit_plane import march_plane
 from lawbound.solvers.gpme import LIMIT_AT_WALL, LIMIT_INSIDE
-from lawbound.solvers.grid import Boxes
-from lawbound.solvers.implicit_plane import advance_planes
+from lawbound.solvers.plane_batch import PlaneBatch, PlaneRun
+from lawbound.solvers.plane_stepping import advance_planes
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import SolverError
 from lawbound.solvers.step_control import (
@@ -27,16 +24,14 @@ from lawbound.solvers.step_control import (
     STUCK,
     TAKEN,
     TIME,
+    Progress,
     planned_step,
 )
-from lawbound.solvers.walls import Dirichlet, Neumann, Robin, Wall
+from lawbound.solvers.walls import Dirichlet, Robin
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# After so many explicit steps the range of the solution, and with it the step, is looked at again. A source
-# that is a function of time is kept for all of them, so it gets fewer.
-_BLOCK, _BLOCK_WITH_SOURCE = 256, 16
 # How far beyond what is there the explicit step looks ahead where something pours in, relative to the size of u.
 _AHEAD = 0.1
 # Beyond this many steps between two output times a run is a mistake (or an overflow of k), not a long wait.
@@ -79,7 +74,7 @@ class ExplicitPlaneDiffusion:
         if not problems:
             return []
         batch = PlaneBatch.of(problems, "ExplicitPlaneDiffusion")
-        run = _Run(batch)
+        run = PlaneRun(batch)
         numbers = np.array([self._number(problem) for problem in batch.problems])
         carry = np.zeros_like(run.state)
         for start, stop in zip(batch.times[:-1], batch.times[1:], strict=True):
@@ -90,7 +85,7 @@ class ExplicitPlaneDiffusion:
         return run.trajectories(self.name)
 
     def _block(
-        self, run: "_Run", numbers: FloatArray, carry: FloatArray, time: FloatArray, stop: float
+        self, run: PlaneRun, numbers: FloatArray, carry: FloatArray, time: FloatArray, stop: float
     ) -> FloatArray:
         """A block of steps of each sample's own length; returns the times reached."""
         batch = run.batch
@@ -107,18 +102,17 @@ class ExplicitPlaneDiffusion:
         dt = (stop - time) / np.maximum(left, 1.0)
         counts, done = np.minimum(left, batch.blocks).astype(np.int64), np.zeros(len(batch), dtype=np.int64)
         moments = np.minimum(time[:, None] + dt[:, None] * np.arange(counts.max()), stop)
-        x_values, y_values = batch.wall_values(moments if batch.asks.any() else moments[:, :1])
+        walls = batch.walls_at(moments if batch.asks.any() else moments[:, :1])
         over_samples(
             march_plane, len(batch),
-            batch.coefficient, batch.kinds, batch.transfers, x_values, y_values, batch.sources(moments), guard,
-            batch.roams, counts, dt, batch.widths, run.state, carry, run.inflow, run.traffic, run.produced,
-            run.lost, done,
+            batch.coefficient, walls, batch.sources(moments), guard, batch.roams, counts, dt, run.state, carry,
+            run.ledger, done,
         )  # fmt: skip
         run.steps += done
         return np.asarray(np.where(done == left, np.where(waiting, stop, time), time + dt * done))
 
     def _longest(
-        self, run: "_Run", numbers: FloatArray, time: FloatArray, stop: float
+        self, run: PlaneRun, numbers: FloatArray, time: FloatArray, stop: float
     ) -> tuple[FloatArray, FloatArray]:
         """The range that values may take during the next block, and the longest step that it allows."""
         batch = run.batch
@@ -181,9 +175,10 @@ class ImplicitPlaneDiffusion:
         if not problems:
             return []
         batch = PlaneBatch.of(problems, "ImplicitPlaneDiffusion")
-        run = _Run(batch)
-        clock, rate = _first_step(run), np.empty_like(run.state)
-        counts, status = np.zeros((len(batch), 3), dtype=np.int64), np.zeros(len(batch), dtype=np.int64)
+        run = PlaneRun(batch)
+        clock, counts = _first_step(run), np.zeros((len(batch), 3), dtype=np.int64)
+        progress = Progress(run.state, np.empty_like(run.state), clock, counts)
+        status = np.zeros(len(batch), dtype=np.int64)
         # Where a wall or a source is a function, its values at the stages must be known before each step.
         attempts = np.where(batch.asks, 1, _MOST_STEPS)
         gamma = GAMMA if self.order == 2 else 1.0
@@ -191,12 +186,10 @@ class ImplicitPlaneDiffusion:
             while (clock[:, TIME] < stop).any():
                 dt = np.array([planned_step(time, step, stop) for time, step in clock[:, [TIME, STEP]]])
                 moments = np.minimum(clock[:, TIME, None] + dt[:, None] * [gamma, 1.0], stop)
-                x_values, y_values = batch.wall_values(moments)
                 over_samples(
                     advance_planes, len(batch),
-                    batch.coefficient, batch.kinds, batch.transfers, x_values, y_values, batch.sources(moments),
-                    batch.widths, self.order, self.tolerance, stop, attempts, run.state, rate, clock, counts,
-                    run.inflow, run.traffic, run.produced, run.lost, status,
+                    batch.coefficient, batch.walls_at(moments), batch.sources(moments), self.order,
+                    self.tolerance, stop, attempts, progress, run.ledger, status,
                 )  # fmt: skip
                 _check_status(batch, status, clock)
             run.record(stop, self.name)
@@ -204,7 +197,7 @@ class ImplicitPlaneDiffusion:
         return run.trajectories(self.name)
 
 
-def _first_step(run: "_Run") -> FloatArray:
+def _first_step(run: PlaneRun) -> FloatArray:
     """The clock of each sample at the start, (sample, 4)."""
     batch = run.batch
     clock = np.empty((len(batch), 4))
@@ -219,169 +212,10 @@ def _first_step(run: "_Run") -> FloatArray:
     return clock
 
 
-def _check_status(batch: "PlaneBatch", status: IntArray, clock: FloatArray) -> None:
+def _check_status(batch: PlaneBatch, status: IntArray, clock: FloatArray) -> None:
     for i in np.flatnonzero((status == STUCK) | (status == NOT_FINITE)):
         what = "stopped being finite" if status[i] == NOT_FINITE else "found no solution"
         raise SolverError(
             f"{batch.named(int(i))} {what} at t={clock[i, TIME]:.6g} with a step of {clock[i, STEP]:.3g}; check that k(u) ≥ 0 is "
             "finite for all u it may reach, and lower the source or the flux of the walls."
         )
-
-
-@dataclass(frozen=True)
-class PlaneBatch(Batch):
-    """Diffusion problems on one grid of boxes with the same output times; raises `ValueError` for any others."""
-
-    @classmethod
-    def of(cls, problems: Sequence[Problem], solver: str) -> "PlaneBatch":
-        """Check that the problems can be solved together, and by a solver of diffusion on a plane."""
-        for problem in problems:
-            if not isinstance(problem.grid, Boxes) or not isinstance(problem.equation, Coefficient):
-                raise ValueError(
-                    f"`{problem.name}` is {type(problem.equation).__name__} on {type(problem.grid).__name__}; {solver} solves "
-                    "u_t = ∇·(k(u) ∇u) on Boxes. `lawbound.solve` picks the solver that fits."
-                )
-        grid, times = problems[0].grid, problems[0].times
-        if any(problem.grid != grid or not np.array_equal(problem.times, times) for problem in problems):
-            raise ValueError(
-                "A batch got several grids or output times; group the problems by grid and times."
-            )
-        return cls(tuple(problems))
-
-    @property
-    def boxes(self) -> Boxes:
-        """The grid that all share."""
-        grid = self.problems[0].grid
-        assert isinstance(grid, Boxes)
-        return grid
-
-    @cached_property
-    def widths(self) -> FloatArray:
-        """(hx, hy)."""
-        return np.array([self.boxes.x.width, self.boxes.y.width])
-
-    def named(self, sample: int) -> str:
-        """How errors speak of a sample."""
-        problem = self.problems[sample]
-        return f"Sample {sample} ({problem.name}, {problem.equation})"
-
-    def along(self, side: str) -> FloatArray:
-        """The tangential coordinates of the cells at a wall."""
-        return self.boxes.y.centres if side.startswith("x") else self.boxes.x.centres
-
-    @cached_property
-    def asks(self) -> NDArray[np.bool_]:
-        """Which samples have a wall or a source that is a function of time, (sample,)."""
-        return np.array(
-            [
-                callable(p.source) or any(_is_function(wall) for wall in p.walls.sides.values())
-                for p in self.problems
-            ]
-        )
-
-    @cached_property
-    def roams(self) -> NDArray[np.bool_]:
-        """Which samples may leave the range of state and walls at the start of a step, (sample,)."""
-        pulled = [
-            any(_is_function(wall) and not isinstance(wall, Neumann) for wall in p.walls.sides.values())
-            for p in self.problems
-        ]
-        return np.asarray(self.grows | np.array(pulled))
-
-    @cached_property
-    def blocks(self) -> IntArray:
-        """Most explicit steps before the range is looked at again, (sample,)."""
-        return np.array([_BLOCK_WITH_SOURCE if callable(p.source) else _BLOCK for p in self.problems])
-
-    def wall_values(self, moments: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Values at the x walls, (sample, moment, 2, ny), and the y walls, (sample, moment, 2, nx), at (sample, moment)."""
-        ny, nx = self.boxes.shape
-        values = tuple(np.empty((*moments.shape, 2, n)) for n in (ny, nx))
-        for i, problem in enumerate(self.problems):
-            for place, (side, wall) in enumerate(problem.walls.sides.items()):
-                # A constant needs no times; asking for one row of it is cheap.
-                when = moments[i] if _is_function(wall) else moments[i, :1]
-                values[place // 2][i, :, place % 2] = wall.values(when, self.along(side))
-        return values[0], values[1]
-
-    def sources(self, moments: FloatArray) -> FloatArray:
-        """Sources at (sample, moment): (sample, 0, 1 or moment, ny, nx), 0 if there is none and 1 if all are steady."""
-        if all(problem.source is None for problem in self.problems):
-            return np.zeros((len(self), 0, *self.boxes.shape))
-        rows = moments.shape[1] if any(callable(problem.source) for problem in self.problems) else 1
-        table = np.zeros((len(self), rows, *self.boxes.shape))
-        for i, problem in enumerate(self.problems):
-            for row in range(rows):
-                table[i, row] = problem.source_at(float(moments[i, row]))
-        return table
-
-    def ranges(self, state: FloatArray, x_values: FloatArray, y_values: FloatArray) -> FloatArray:
-        """Least and largest value of state and walls, (sample, 2)."""
-        result = np.stack([state.min(axis=(1, 2)), state.max(axis=(1, 2))], axis=1)
-        for i, problem in enumerate(self.problems):
-            for place, wall in enumerate(problem.walls.sides.values()):
-                if isinstance(wall, Dirichlet | Robin):
-                    values = (x_values, y_values)[place // 2][i, :, place % 2]
-                    result[i] = min(result[i, 0], values.min()), max(result[i, 1], values.max())
-        return result
-
-    def most_rise(self, values: tuple[FloatArray, FloatArray], time: FloatArray, stop: float) -> FloatArray:
-        """How far what pours in now could raise a single cell until `stop`, (sample,)."""
-        rise = np.zeros(len(self))
-        for i, problem in enumerate(self.problems):
-            for place, wall in enumerate(problem.walls.sides.values()):
-                if isinstance(wall, Neumann):
-                    rise[i] += abs(values[place // 2][i, :, place % 2]).max() / self.widths[place // 2]
-            if problem.source is not None:
-                rise[i] += abs(problem.source_at(float(min(time[i], stop)))).max()
-        return rise * (stop - time)
-
-    def reached(self, sample: int, state: FloatArray) -> tuple[float, float]:
-        """Least and largest value of a state and of the walls at the output times."""
-        seen = [state]
-        for side, wall in self.problems[sample].walls.sides.items():
-            if isinstance(wall, Dirichlet | Robin):
-                seen.append(wall.values(self.times, self.along(side)))
-        return min(float(a.min()) for a in seen), max(float(a.max()) for a in seen)
-
-    def at_walls(self) -> FloatArray:
-        """Means of the walls' values along them at the output times, (sample, nt, 4)."""
-        return np.stack(
-            [
-                np.stack([w.values(self.times, self.along(s)).mean(axis=1) for s, w in p.walls.sides.items()], axis=1)
-                for p in self.problems
-            ]
-        )  # fmt: skip
-
-
-def _is_function(wall: Wall) -> bool:
-    return isinstance(wall, Dirichlet | Neumann | Robin) and callable(wall.value)
-
-
-class _Run:
-    """A batch under way: the state now and its ledger, changed in place, and what was recorded of them."""
-
-    def __init__(self, batch: PlaneBatch) -> None:
-        size = len(batch)
-        self.batch = batch
-        self.state = np.stack([problem.initial for problem in batch.problems])
-        self.inflow, self.traffic = np.zeros((size, 4)), np.zeros((size, 4))
-        self.produced, self.lost = np.zeros((size, 1)), np.zeros((size, 5))
-        self.steps = np.zeros(size, dtype=np.int64)
-        self._records = [self._record()]
-
-    def _record(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        inflow, produced = self.inflow + self.lost[:, :4], self.produced[:, 0] + self.lost[:, 4]
-        return self.state.copy(), inflow, self.traffic.copy(), produced
-
-    def record(self, time: float, solver: str) -> None:
-        """Keep state and ledger as they are at an output time; raises `SolverError` where they make no sense."""
-        self.batch.check(self.state, time, solver)
-        self._records.append(self._record())
-
-    def trajectories(self, solver: str) -> list[Trajectory]:
-        """One trajectory a sample."""
-        state, inflow, traffic, produced = (
-            np.stack(kept, axis=1) for kept in zip(*self._records, strict=True)
-        )
-        return self.batch.trajectories(state, inflow, traffic, produced, self.steps, solver)

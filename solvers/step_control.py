@@ -1,8 +1,14 @@
 """How long an implicit step is: what the steppers of a row and of a plane share; compiled."""
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from lawbound.solvers.compiled import compiled
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 #: The L-stable two-stage SDIRK method's diagonal (Alexander, SIAM J. Numer. Anal. 14, 1977, (2.2)).
 GAMMA = 1.0 - 1.0 / np.sqrt(2.0)
@@ -29,6 +35,33 @@ TIME, STEP, LEAST, SCALE = 0, 1, 2, 3
 TAKEN, REJECTED, NEWTON = 0, 1, 2
 
 
+class Progress(NamedTuple):
+    """How far a sample has come, changed in place; samples first in a batch."""
+
+    u: FloatArray  # the state
+    rate: FloatArray  # u_t, of the same shape
+    clock: FloatArray  # (4,)
+    counts: IntArray  # (3,)
+
+
+class Step(NamedTuple):
+    """A step that is tried."""
+
+    dt: float
+    low: float  # the range that it cannot leave
+    high: float
+    scale: float  # of u
+    newton: float  # how closely its stages are solved
+
+
+@compiled
+def progress_of_sample(progress: Progress, sample: int) -> Progress:
+    """The rows of one sample."""
+    return Progress(
+        progress.u[sample], progress.rate[sample], progress.clock[sample], progress.counts[sample]
+    )
+
+
 @compiled
 def planned_step(time: float, step: float, stop: float) -> float:
     """The step to try: `stop` is hit exactly, and not by a sliver after a long step."""
@@ -47,6 +80,27 @@ def step_factor(wrong: float, order: int) -> float:
 
 
 @compiled
-def next_step(taken: float, wanted: float, factor: float) -> float:
-    """The step after one of length `taken`: one cut short by an output time says nothing against the longer one wanted."""
-    return max(factor * taken, wanted) if taken < wanted and factor >= 1.0 else factor * taken
+def found_nothing(progress: Progress, dt: float) -> bool:
+    """Turn to a quarter of a step whose stages have no solution; False if that would be too short."""
+    progress.counts[REJECTED] += 1
+    progress.clock[STEP] = 0.25 * dt
+    return bool(progress.clock[STEP] >= progress.clock[LEAST])
+
+
+@compiled
+def was_refused(progress: Progress, dt: float, wrong: float, factor: float) -> bool:
+    """Whether a step is too wrong to be taken; if so, turn to a shorter one."""
+    if wrong <= 1.0 or dt <= progress.clock[LEAST]:
+        return False
+    progress.counts[REJECTED] += 1
+    progress.clock[STEP] = max(factor * dt, progress.clock[LEAST])
+    return True
+
+
+@compiled
+def took(progress: Progress, dt: float, stop: float, wanted: float, factor: float) -> None:
+    """Move the clock by a step of length `dt`, where `wanted` was to be tried: one cut short says nothing against it."""
+    clock = progress.clock
+    progress.counts[TAKEN] += 1
+    clock[TIME] = stop if dt == stop - clock[TIME] else clock[TIME] + dt
+    clock[STEP] = max(factor * dt, wanted) if dt < wanted and factor >= 1.0 else factor * dt

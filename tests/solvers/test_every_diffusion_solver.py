@@ -92,9 +92,8 @@ any_wall = st.one_of(
     bounding, st.builds(Neumann, st.one_of(st.just(0.0), values, st.builds(Wave, values, floats(0.0, 300.0))))
 )
 wall_pairs = st.one_of(st.builds(Walls, any_wall, any_wall), st.just(Walls(Periodic(), Periodic())))
-bounding_pairs = st.one_of(
-    st.builds(Walls, bounding, st.one_of(bounding, st.just(Neumann(0.0)))), st.just(Walls(Periodic(), Periodic()))
-)  # fmt: skip
+walled = st.builds(Walls, bounding, st.one_of(bounding, st.just(Neumann(0.0))))
+bounding_pairs = st.one_of(walled, st.just(Walls(Periodic(), Periodic())))
 sources = st.one_of(st.none(), values, st.builds(Pulse, values))
 
 
@@ -131,11 +130,8 @@ def test_the_total_gains_what_enters_through_the_walls_and_what_is_produced(solv
         np.testing.assert_array_equal(answer.inflow[:, 0], -answer.inflow[:, 1])
 
 
-@every_solver
-@for_any_problem
-@given(problem=problems(bounding_pairs, st.none()))
-def test_u_stays_between_its_initial_and_wall_values(solver, problem):
-    answer = solver.solve(problem)
+def assert_within_what_walls_show(answer):
+    problem = answer.problem
     # Every wall here is monotone, and so between its values at the start and the end, or swings about 0.
     sides = problem.walls.sides.values()
     swings = [wall.value.amplitude for wall in sides if isinstance(getattr(wall, "value", None), Wave)]
@@ -144,6 +140,23 @@ def test_u_stays_between_its_initial_and_wall_values(solver, problem):
     slack = 20.0 * ROUND_OFF * abs(seen).max()
     assert seen.min() - slack <= answer.state.min()
     assert answer.state.max() <= seen.max() + slack
+
+
+@every_solver
+@for_any_problem
+@given(problem=problems(bounding_pairs, st.none()))
+def test_u_stays_between_its_initial_and_wall_values(solver, problem):
+    assert_within_what_walls_show(solver.solve(problem))
+
+
+@pytest.mark.parametrize("mean", ["arithmetic", "harmonic"])
+@for_any_problem
+@given(problem=problems(walled, st.none()))
+def test_u_stays_between_its_initial_and_wall_values_for_other_means_of_k(mean, problem):
+    # A mean of k is no larger than the largest k, so the limit of the step is the same.
+    answer = ExplicitDiffusion(mean=mean).solve(problem)
+    assert_within_what_walls_show(answer)
+    assert abs(answer.ledger_residual).max() <= 1e-13
 
 
 @every_solver

@@ -133,6 +133,17 @@ def test_a_stiff_problem_takes_few_steps(diffusion):
     assert l1(answer, DecayingSine(5.0)) < 5e-4  # of an integral of |u| that was 4 at the start
 
 
+@pytest.mark.parametrize("scheme", [1, 2])
+def test_a_stage_of_a_linear_problem_takes_one_newton_step_and_one_that_finds_nothing_left(scheme):
+    start = np.sin(np.pi * Cells(0.0, 1.0, 16).centres)
+    problem = Problem("linear", Constant(1.0), Cells(0.0, 1.0, 16), STILL, start, [0.0, 0.1, 0.2])
+    answer = ImplicitDiffusion(scheme, np.inf, 0.01).solve(problem)
+    assert answer.steps >= 20
+    assert answer.diagnostics["newton_steps"][0] == 0
+    assert answer.diagnostics["newton_steps"][1] < answer.diagnostics["newton_steps"][2]
+    assert answer.diagnostics["newton_steps"][2] == 2 * scheme * answer.steps
+
+
 @pytest.mark.parametrize("tolerance", [np.inf, 1e-3])
 def test_steps_as_long_as_the_run_keep_the_bounds_that_a_plain_scheme_breaks(tolerance):
     # SDIRK alone undershoots here by more than 10⁻³: what the blend is for.
