@@ -86,6 +86,19 @@ def _combine(polynomial: Any, terms: Any, h: Any, phi: Any, out: Any) -> None:
 
 
 @compiled
+def weigh_values(nodes: Any, h: Any, phi: Any, tables: Any) -> None:
+    """tables[j] = h ∫₀¹ e^{(1−s)z} ℓ_j(s) ds for the Lagrange polynomials ℓ_j of the nodes, (nodes, n)."""
+    polynomial = np.empty(MOST_VALUES + 2)
+    for j in range(nodes.size):
+        scale = 1.0
+        for i in range(nodes.size):
+            if i != j:
+                scale /= nodes[j] - nodes[i]
+        _polynomial(nodes, j, scale, polynomial)
+        _combine(polynomial, nodes.size, h, phi, tables[j])
+
+
+@compiled
 def weigh(nodes: Any, h: Any, phi: Any, tables: Any) -> None:
     """Weights of a step h from s = 0 to 1 with N known at `nodes` ≤ 0, the latest first: tables (TABLES, n).
 
@@ -96,13 +109,7 @@ def weigh(nodes: Any, h: Any, phi: Any, tables: Any) -> None:
     count = nodes.size
     polynomial = np.empty(MOST_VALUES + 2)
     tables[:MOST_VALUES] = 0.0
-    for j in range(count):
-        scale = 1.0
-        for i in range(count):
-            if i != j:
-                scale /= nodes[j] - nodes[i]
-        _polynomial(nodes, j, scale, polynomial)
-        _combine(polynomial, count, h, phi, tables[j])
+    weigh_values(nodes, h, phi, tables)
     scale = 1.0
     for i in range(count):
         scale /= 1.0 - nodes[i]
