@@ -51,6 +51,7 @@ class Controls(NamedTuple):
     tolerance: float
     tail: float  # of the last modes
     idle: float  # of the modes that a smaller basis lacks, below which they are dropped; < 0: never
+    settled: int  # steps before too few modes are believed
     longest: float  # step
     values: int  # in a polynomial; 0: chosen
     times: FloatArray  # of output
@@ -274,7 +275,7 @@ def _retreat(of: Any, controls: Any, s: Any, wrong: Any) -> None:
 def _judge_modes(of: Any, controls: Any, s: Any, last: Any, spare: Any) -> None:
     """Stop where the modes are too few, or where many have nothing to do."""
     if of.status[s] == RUNNING:
-        if last > controls.tail * of.scale[s]:
+        if last > controls.tail * of.scale[s] and of.since[s] >= controls.settled:
             of.status[s] = COARSE
         elif spare < controls.idle * of.scale[s] and of.since[s] >= _PATIENCE:
             of.status[s] = FINE
@@ -335,7 +336,7 @@ def march(first: Any, last: Any, plan: Any, controls: Any, of: Any) -> None:
             for lane in range(here):
                 if of.status[base + lane] == RUNNING:
                     count = max(count, of.values[base + lane])
-                    time[lane] = of.time[base + lane] + of.step[base + lane]
+                    time[lane] = min(of.time[base + lane] + of.step[base + lane], controls.times[-1])
             _predict(table, shares, count, state, past, head, new, known)
             rate(plan, base, time, new, found, peak, work)
             _correct(table, lanes, found, known, new, wrong)
