@@ -33,7 +33,7 @@ class Run:
 
     problem: Problem
     number: int
-    modes: int
+    count: int  # of modes
     scale: float
     edges: tuple[FloatArray, FloatArray]
     pieces: tuple[FloatArray, FloatArray]
@@ -45,9 +45,11 @@ def started(problem: Problem, number: int, tail: float, fixed: int | None) -> Ru
     """The walls' values as pieces, and a first number of modes."""
     sides, times = problem.walls.sides, problem.times
     made = [_followed(wall, float(times[0]), float(times[-1])) for wall in sides.values()]  # type: ignore[arg-type]
-    seen = np.concatenate([problem.initial, *(wall.values(np.linspace(times[0], times[-1], 257)) for wall in sides.values())])
+    seen = np.concatenate(
+        [problem.initial, *(wall.values(np.linspace(times[0], times[-1], 257)) for wall in sides.values())]
+    )
     scale = max(float(np.abs(seen).max()), 1e-300)
-    count = fixed or _first_modes(problem, float(np.ptp(seen)), tail)
+    count = _first_modes(problem, float(np.ptp(seen)), tail) if fixed is None else max(4, fixed + fixed % 2)
     (low, lows), (high, highs) = made
     return Run(problem, number, count, scale, (low, high), (lows, highs))
 
@@ -57,7 +59,7 @@ def _first_modes(problem: Problem, drop: float, tail: float) -> int:
     grid = problem.grid
     assert isinstance(problem.equation, ViscousBurgers)
     away = 4.0 * np.pi * problem.equation.nu / (max(drop, 1e-12) * (grid.upper - grid.lower))  # type: ignore[union-attr]
-    wanted = _FIRST_TRY * np.log(1.0 / tail) / np.log(away + np.sqrt(1.0 + away * away))
+    wanted = _FIRST_TRY * np.log(1.0 / min(tail, 1e-6)) / np.log(away + np.sqrt(1.0 + away * away))
     return next((n for n in MODES if n >= wanted), MODES[-1])
 
 
@@ -102,13 +104,13 @@ def solve_between_walls(
         controls = controls._replace(tail=np.inf)
     waiting = list(runs)
     while waiting:
-        count = min(run.modes for run in waiting)
-        chosen = [run for run in waiting if run.modes == count]
+        count = min(run.count for run in waiting)
+        chosen = [run for run in waiting if run.count == count]
         _march(chosen, count, controls, march)
         for run in chosen:
             status = run.row["status"]
-            if status == COARSE and run.modes != MODES[-1]:
-                run.modes, run.row = MODES[MODES.index(run.modes) + 1], {}
+            if status == COARSE and run.count != MODES[-1]:
+                run.count, run.row = MODES[MODES.index(run.count) + 1], {}
             elif status not in (ARRIVED, RUNNING):
                 judge(run, status)
         waiting = [run for run in waiting if run.row.get("status", RUNNING) != ARRIVED]
@@ -130,11 +132,15 @@ def _march(runs: list[Run], count: int, controls: Controls, march: Callable[...,
             pieces[i, side, : run.pieces[side].shape[0]] = run.pieces[side]
     t = tables(count)
     width = max(t.points.size, count + 1)
-    plan = WallPlan(t, 1, count + 1, 4, width, modes(count).moments, decay, nu / length, length, edges, pieces)
+    plan = WallPlan(
+        t, 1, count + 1, 4, width, modes(count).moments, decay, nu / length, length, edges, pieces
+    )
     of = _stacked(runs, count, controls, decay, nu)
     march(len(runs), plan, controls, of)
     for i, run in enumerate(runs):
-        run.row = {"status": int(of.status[i]), "time": float(of.time[i]), "steps": int(of.steps[i]), "step": of.step[i], "refused": int(of.refused[i])}
+        run.row = {
+            name: getattr(of, name)[i] for name in ("status", "time", "steps", "step", "refused", "tail")
+        }
         run.answers = of.answers[i, :, 0]
 
 
@@ -158,6 +164,7 @@ def _stacked(runs: list[Run], count: int, controls: Controls, decay: FloatArray,
         nu=nu,
         scale=np.array([run.scale for run in runs]),
         peak=np.zeros(n),
+        tail=np.zeros(n),
         ahead=np.ones(n, dtype=np.int64),
         answers=answers,
         **whole,
@@ -166,11 +173,19 @@ def _stacked(runs: list[Run], count: int, controls: Controls, decay: FloatArray,
 
 def _projected(problem: Problem, count: int) -> FloatArray:
     """∫u ψ_j dξ of the initial state, (n,)."""
-    t, grid = tables(count), problem.grid
-    points = np.concatenate([t.points, -t.points[::-1]])
-    weights = np.concatenate([t.weights, t.weights[::-1]])
+    grid = problem.grid
+    points, shares = _projection(count)
     x = 0.5 * (grid.lower + grid.upper) + 0.5 * (grid.upper - grid.lower) * points  # type: ignore[union-attr]
-    return np.asarray(modes(count).at(points) @ (weights * initial_values(problem, x)))
+    # Sums in the same order whatever the number of threads, as a matrix product would not have them.
+    return np.asarray((shares * initial_values(problem, x)).sum(axis=1))
+
+
+@lru_cache(maxsize=16)
+def _projection(count: int) -> tuple[FloatArray, FloatArray]:
+    """Quadrature points and what u at each adds to each moment, (n, points)."""
+    t = tables(count)
+    points = np.concatenate([t.points, -t.points[::-1]])
+    return points, modes(count).at(points) * np.concatenate([t.weights, t.weights[::-1]])
 
 
 @lru_cache(maxsize=16)
@@ -181,14 +196,15 @@ def _on_grid(count: int, grid: Points) -> FloatArray:
 
 def trajectory(run: Run, solver: str) -> Trajectory:
     """The answer on the problem's grid; what entered follows from moments, see `solve`."""
-    problem, basis, y = run.problem, modes(run.modes), run.answers
+    problem, basis, y = run.problem, modes(run.count), run.answers
     grid, times = problem.grid, problem.times
     assert isinstance(grid, Points) and y is not None
     walls = np.stack([wall.values(times) for wall in problem.walls.sides.values()], axis=1)
     low, high = walls.T
     inner = y[:, 1:] - basis.of_lift(low, high)
     share = ((grid.points - grid.lower) / (grid.upper - grid.lower))[None, :]
-    state = (1.0 - share) * low[:, None] + share * high[:, None] + inner @ _on_grid(run.modes, grid)
+    state = (1.0 - share) * low[:, None] + share * high[:, None]
+    state += np.einsum("tj,jx->tx", inner, _on_grid(run.count, grid))
     state[0] = problem.initial
     state[1:, share[0] == 0.0], state[1:, share[0] == 1.0] = low[1:, None], high[1:, None]
     weighted = inner * basis.moments
@@ -200,7 +216,9 @@ def trajectory(run: Run, solver: str) -> Trajectory:
     inflow = moments - moments[0] + y[:, :1] * np.array([1.0, -1.0])
     traffic = np.abs(np.diff(inflow, axis=0, prepend=0.0)).cumsum(axis=0)
     nothing = np.zeros(times.size)
-    return Trajectory(problem, state, walls, inflow, traffic, nothing, int(run.row["steps"]), solver, mass=whole)
+    return Trajectory(
+        problem, state, walls, inflow, traffic, nothing, int(run.row["steps"]), solver, mass=whole
+    )
 
 
 def warn_of_corners(run: Run) -> None:

@@ -33,7 +33,7 @@ IntArray = NDArray[np.int64]
 RUNNING, ARRIVED, COARSE, FINE, BROKEN, ENDLESS = 0, 1, 2, 3, 4, 5
 
 #: The longest h for which a polynomial through so many values is stable, as max|u| √(h/ν); found by experiment.
-_STABLE = np.array([np.inf, np.inf, np.inf, np.inf, 0.85, 0.65, 0.5])
+_STABLE = np.array([np.inf, np.inf, np.inf, np.inf, 0.85, 0.3, 0.0])
 _LEAST_VALUES = 3
 # A longer step makes new weights for several steps, so it must be worth them.
 _WORTH, _MOST_GROWTH, _SAFETY = 1.4, 2.0, 0.9
@@ -77,6 +77,7 @@ class Samples(NamedTuple):
     since: IntArray  # steps since the modes changed
     ahead: IntArray  # number of the next output
     status: IntArray
+    tail: FloatArray  # largest seen
     answers: FloatArray  # (sample, nt, parts, modes)
 
 
@@ -91,7 +92,9 @@ def tails(plan: Any, state: Any, last: Any, spare: Any, work: Any) -> None:
 
 
 @compiled
-def _choose_weights(of: Any, s: Any, z: Any, phi: Any, own: Any, table: Any, shares: Any, lane: Any, lanes: Any) -> None:
+def _choose_weights(
+    of: Any, s: Any, z: Any, phi: Any, own: Any, table: Any, shares: Any, lane: Any, lanes: Any
+) -> None:
     """Weights for the next step of sample s into its lane."""
     count, h = of.values[s], of.step[s]
     for i in range(z.size):
@@ -117,7 +120,9 @@ def _halt(table: Any, shares: Any, lane: Any, lanes: Any) -> None:
 
 
 @compiled
-def _predict(table: Any, shares: Any, count: Any, state: Any, past: Any, head: Any, out: Any, known: Any) -> None:
+def _predict(
+    table: Any, shares: Any, count: Any, state: Any, past: Any, head: Any, out: Any, known: Any
+) -> None:
     """out = e^z y + Σ weights · N, known = N extrapolated."""
     for part in range(state.shape[0]):
         y, x, u, decay = out[part], known[part], state[part], table[DECAY]
@@ -152,7 +157,19 @@ def _correct(table: Any, lanes: Any, found: Any, known: Any, out: Any, wrong: An
 
 
 @compiled
-def _report(of: Any, controls: Any, s: Any, lane: Any, lanes: Any, state: Any, new: Any, past: Any, head: Any, z: Any, phi: Any) -> None:
+def _report(
+    of: Any,
+    controls: Any,
+    s: Any,
+    lane: Any,
+    lanes: Any,
+    state: Any,
+    new: Any,
+    past: Any,
+    head: Any,
+    z: Any,
+    phi: Any,
+) -> None:
     """Outputs that the step just taken has passed, by the polynomial through N at its end and before."""
     h, t, count = of.step[s], of.time[s], of.values[s]
     nodes, tables = np.empty(count + 1), np.empty((count + 1, z.size))
@@ -221,7 +238,9 @@ def _set_order(of: Any, controls: Any, s: Any, h: Any) -> None:
     for count in range(_LEAST_VALUES + 1, _SLOTS):
         if number <= _STABLE[count] * (_WITHIN if count > now else 1.0):
             wanted = count
-    of.values[s] = min(known, now + 1 if wanted > now else (now - 1 if wanted < now and now > _LEAST_VALUES else now))
+    of.values[s] = min(
+        known, now + 1 if wanted > now else (now - 1 if wanted < now and now > _LEAST_VALUES else now)
+    )
 
 
 @compiled
@@ -274,6 +293,8 @@ def _retreat(of: Any, controls: Any, s: Any, wrong: Any) -> None:
 @compiled
 def _judge_modes(of: Any, controls: Any, s: Any, last: Any, spare: Any) -> None:
     """Stop where the modes are too few, or where many have nothing to do."""
+    if of.since[s] >= controls.settled:
+        of.tail[s] = max(of.tail[s], last)
     if of.status[s] == RUNNING:
         if last > controls.tail * of.scale[s] and of.since[s] >= controls.settled:
             of.status[s] = COARSE
@@ -310,7 +331,13 @@ def march(first: Any, last: Any, plan: Any, controls: Any, of: Any) -> None:
     past = np.zeros((_SLOTS, parts, size))
     table, shares = np.zeros((TABLES, size)), np.zeros((MOST_VALUES, size))
     z, phi, own = np.empty(modes), np.empty((MOST_VALUES + 3, modes)), np.empty((TABLES, modes))
-    wrong, peak, ends, spares, time = np.zeros(lanes), np.zeros(lanes), np.zeros(lanes), np.zeros(lanes), np.zeros(lanes)
+    wrong, peak, ends, spares, time = (
+        np.zeros(lanes),
+        np.zeros(lanes),
+        np.zeros(lanes),
+        np.zeros(lanes),
+        np.zeros(lanes),
+    )
     work = np.zeros((plan.buffers, plan.width))
     for group in range(first, last):
         base = group * lanes

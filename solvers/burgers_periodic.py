@@ -37,6 +37,11 @@ class Run:
     row: dict[str, Any] = field(default_factory=dict)
     answers: list[tuple[int, ComplexArray]] = field(default_factory=list)
 
+    @property
+    def count(self) -> int:
+        """The number of modes now."""
+        return modes_of(self.points)
+
 
 def started(problem: Problem, number: int, tail: float, modes: int | None) -> Run:
     """Amplitudes of the initial state, on as many points as it asks for or the user fixed."""
@@ -120,7 +125,7 @@ def _settled(run: Run, judge: Callable[[Run, int], None]) -> bool:
     place = POINTS.index(run.points)
     if status == ARRIVED:
         return True
-    if status == COARSE and place + 1 < len(POINTS):
+    if status == COARSE and run.points < POINTS[-1]:
         _resize(run, POINTS[min(place + (2 if run.points < _FEW else 1), len(POINTS) - 1)])
     elif status == FINE:
         _resize(run, run.points // 2)
@@ -165,7 +170,7 @@ def _stacked(runs: list[Run], modes: int, controls: Controls, wavenumber: float)
     fresh: dict[str, Any] = {
         "past": np.zeros((7, 2, modes)), "past_times": np.full(7, start), "known": 0, "values": 1, "time": start,
         "step": 0.0, "nodes": np.zeros(7), "peak": 0.0, "steps": 0, "refused": 0, "since": 0, "ahead": 1,
-        "status": RUNNING,
+        "status": RUNNING, "tail": 0.0,
     }  # fmt: skip
     stacked = {name: np.array([run.row.get(name, value) for run in runs]) for name, value in fresh.items()}
     return Samples(

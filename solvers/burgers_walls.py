@@ -135,7 +135,6 @@ class WallPlan(NamedTuple):
     pieces: FloatArray  # (sample, 2, pieces, degree + 1), Chebyshev coefficients
 
 
-
 @compiled_with_fused_products
 def _wall_value(edges: Any, pieces: Any, time: Any) -> Any:
     low, high = 0, pieces.shape[0]
