@@ -137,9 +137,7 @@ class BurgersFront:
         """∫₀ᵗ F(τ, x) dτ, what went through x to the right; s ∫u dτ is what was between x − st and x at the start."""
         behind = np.asarray(x) - self.speed * np.asarray(t)
         return np.asarray(
-            self.integral(0.0, x)
-            - self.integral(0.0, behind)
-            - 0.5 * self.left * self.right * np.asarray(t)
+            self.integral(0.0, x) - self.integral(0.0, behind) - 0.5 * self.left * self.right * np.asarray(t)
         )
 
     def front(self, t: float) -> float:
