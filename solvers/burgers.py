@@ -23,6 +23,8 @@ Run = burgers_dirichlet.Run | burgers_periodic.Run
 chosen_by_type(burgers_march.rate, {WavePlan: rate_of_waves, WallPlan: rate_between_walls})
 chosen_by_type(burgers_march.tails, {WavePlan: tails_of_waves, WallPlan: tails_between_walls})
 
+# The last modes are a small part of the spectrum's tail, which is a small part of u: so large they may be, in tolerances.
+_TAIL = 2.0
 # Modes that do less than this share of the tolerance are dropped; between walls the first steps say nothing about the last.
 _IDLE, _SETTLED = 0.03, 24
 _LEAST_TOLERANCE = 1e-13
@@ -38,7 +40,7 @@ class SpectralBurgers:
     is hit. `order` fixes the order, 2 … 7, and `longest_step` bounds the step; with `tolerance=inf` both alone
     decide, and a run that breaks down raises `SolverError`.
 
-    Space: modes are added while the last eighth of the spectrum exceeds the tolerance (on a period under way and dropped
+    Space: modes are added while the last eighth of the spectrum exceeds twice the tolerance (on a period under way and dropped
     again; between walls by starting anew), unless `modes` fixes how many; then a warning tells if they were too few. Squares are
     free of aliasing. On a period the solver moves with the mean of u, and ∫u dx stays to the last bit. Between walls
     `mass` is that of the polynomial, and what entered follows from d/dt ∫u (x_hi − x)/L dx = F(x_lo) − ∫F dx / L, so that the
@@ -97,7 +99,7 @@ class SpectralBurgers:
         finite = np.isfinite(self.tolerance)
         controls = Controls(
             tolerance=self.tolerance,
-            tail=self.tolerance if finite else np.inf,
+            tail=_TAIL * self.tolerance if finite else np.inf,
             idle=_IDLE * self.tolerance if finite else -1.0,
             settled=0 if periodic else _SETTLED,
             longest=self.longest_step or np.finfo(np.float64).max,
@@ -134,7 +136,7 @@ class SpectralBurgers:
         if self.modes is None:
             return
         worst = max(runs, key=lambda run: float(run.row["tail"]) / run.scale)
-        tail, tolerance = float(worst.row["tail"]) / worst.scale, min(self.tolerance, 1e-3)
+        tail, tolerance = float(worst.row["tail"]) / worst.scale, _TAIL * min(self.tolerance, 1e-3)
         if tail > tolerance:
             needed = int(worst.count * np.log(tolerance) / np.log(min(tail, 0.5)))
             warnings.warn(

@@ -36,9 +36,11 @@ RUNNING, ARRIVED, COARSE, FINE, BROKEN, ENDLESS = 0, 1, 2, 3, 4, 5
 _STABLE = np.array([np.inf, np.inf, np.inf, np.inf, 0.85, 0.3, 0.0])
 _LEAST_VALUES = 3
 # A longer step makes new weights for several steps, so it must be worth them.
-_WORTH, _MOST_GROWTH, _SAFETY = 1.4, 2.0, 0.9
+_WORTH, _MOST_GROWTH, _SAFETY = 1.5, 2.0, 0.9
+# A step that only just held is kept, and if it must be shorter, then by so much that it lasts.
+_CLOSE, _SHORTER = 0.93, 0.75
 # A higher order is tried this far within its range, and modes are dropped only after some steps, so that neither flickers.
-_WITHIN, _PATIENCE = 0.8, 12
+_WITHIN, _PATIENCE = 0.8, 24
 _LEAST_STEP, _MOST_STEPS = 1e-13, 20_000_000
 # Nodes that differ by less share their weights: round-off of t over h.
 _SAME = 1e-10
@@ -206,7 +208,7 @@ def _forget_last(past: Any, head: Any, lane: Any, lanes: Any) -> None:
 
 
 @compiled
-def _set_step(of: Any, controls: Any, s: Any, h: Any) -> bool:
+def _set_step(of: Any, controls: Any, s: Any, h: Any) -> Any:
     """Choose the next step and where the values of N are seen from it; whether that asks for new weights."""
     stop = controls.times[-1]
     h = planned_step(of.time[s], min(h, controls.longest), stop)
@@ -244,7 +246,7 @@ def _set_order(of: Any, controls: Any, s: Any, h: Any) -> None:
 
 
 @compiled
-def _advance(of: Any, controls: Any, s: Any, wrong: Any) -> bool:
+def _advance(of: Any, controls: Any, s: Any, wrong: Any) -> Any:
     """After a step that counts: its end, the next order and step; whether that asks for new weights."""
     end, h = of.time[s] + of.step[s], of.step[s]
     if end >= controls.times[-1] * (1.0 - 1e-15):
@@ -267,8 +269,8 @@ def _advance(of: Any, controls: Any, s: Any, wrong: Any) -> bool:
     factor = _MOST_GROWTH
     if wrong * 2.0 ** (count + 1) > allowed * _SAFETY ** (count + 1):
         factor = _SAFETY * (allowed / wrong) ** (1.0 / (count + 1.0))
-    if count >= _LEAST_VALUES and 1.0 <= factor < _WORTH:
-        factor = 1.0
+    if count >= _LEAST_VALUES and factor < _WORTH:
+        factor = 1.0 if factor > _CLOSE else _SHORTER
     h = min(h * max(factor, 0.5), controls.longest)
     _set_order(of, controls, s, h)
     return _set_step(of, controls, s, h)

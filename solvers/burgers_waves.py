@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 
 #: Numbers of points to choose from; a third of them is the number of modes, so that squares alias into none of them.
-POINTS = tuple(sorted(2**j * odd for j in range(4, 17) for odd in (1, 3) if 32 <= 2**j * odd <= 65536))
+POINTS = tuple(sorted(2**j * odd for j in range(5, 17) for odd in (1, 3) if 64 <= 2**j * odd <= 65536))
 
 
 def modes_of(points: int) -> int:

@@ -54,7 +54,7 @@ class ColeHopf:
         """∫₀ˣ u dx = −2ν log(φ(x) / φ(0))."""
         at = np.asarray(x, dtype=np.float64)
         if t == 0.0:
-            return np.asarray(self.potential(at)) - np.asarray(self.potential(np.zeros(())))
+            return np.asarray(self.potential(at) - np.asarray(self.potential(np.zeros(()))))
         logs = [logsumexp(self._exponents(t, place)[1], axis=-1) for place in (at, np.zeros(()))]
         return np.asarray(-2.0 * self.nu * (logs[0] - logs[1]))
 
