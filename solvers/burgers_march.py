@@ -333,6 +333,7 @@ def march(first: Any, last: Any, plan: Any, controls: Any, of: Any) -> None:
     past = np.zeros((_SLOTS, parts, size))
     table, shares = np.zeros((TABLES, size)), np.zeros((MOST_VALUES, size))
     z, phi, own = np.empty(modes), np.empty((MOST_VALUES + 3, modes)), np.empty((TABLES, modes))
+    nowhere = np.zeros(0)
     wrong, peak, ends, spares, time = (
         np.zeros(lanes),
         np.zeros(lanes),
@@ -367,7 +368,7 @@ def march(first: Any, last: Any, plan: Any, controls: Any, of: Any) -> None:
                     count = max(count, of.values[base + lane])
                     time[lane] = min(of.time[base + lane] + of.step[base + lane], controls.times[-1])
             _predict(table, shares, count, state, past, head, new, known)
-            rate(plan, base, time, new, found, peak, work)
+            rate(plan, base, time, new, found, nowhere, work)
             _correct(table, lanes, found, known, new, wrong)
             for lane in range(here):
                 if not wrong[lane] <= controls.tolerance * of.scale[base + lane]:

@@ -34,6 +34,7 @@ class Run:
     points: int
     state: FloatArray  # (2, modes): real and imaginary parts; mode 0 holds ∫ mean(v²/2) dt
     scale: float
+    moment: float  # of the start, see `_moment`
     row: dict[str, Any] = field(default_factory=dict)
     answers: list[tuple[int, ComplexArray]] = field(default_factory=list)
 
@@ -62,7 +63,7 @@ def started(problem: Problem, number: int, tail: float, modes: int | None) -> Ru
     scale = float(np.sqrt(2.0 * (state**2).sum()))
     # A constant state, up to round-off, has nothing to resolve.
     scale = max(scale, 1e-12 * abs(float(c[0].real)), 1e-300)
-    return Run(problem, number, float(c[0].real), points, state, scale)
+    return Run(problem, number, float(c[0].real), points, state, scale, _moment(c, grid.upper - grid.lower))
 
 
 def _amplitudes(problem: Problem, points: int) -> ComplexArray:
@@ -191,7 +192,6 @@ def trajectory(run: Run, solver: str) -> Trajectory:
     length = grid.upper - grid.lower
     state, through = np.empty((times.size, grid.n)), np.zeros(times.size)
     state[0] = problem.initial
-    first = _moment(_amplitudes(problem, run.points), length)
     for k, c in run.answers:
         passed = float(times[k] - times[0])
         pushed = 0.5 * run.mean**2 * passed + float(c[0].real)  # ∫ mean(u²/2) dt
@@ -199,7 +199,7 @@ def trajectory(run: Run, solver: str) -> Trajectory:
         c[0] = run.mean
         state[k] = values_on(grid.n, c)
         # d/dt ∫ u (x − x_lo)/L dx = mean flux − flux through the ends.
-        through[k] = pushed - (_moment(c, length) - first)
+        through[k] = pushed - (_moment(c, length) - run.moment)
     inflow = np.stack([through, -through], axis=1)
     traffic = np.abs(np.diff(inflow, axis=0, prepend=0.0)).cumsum(axis=0)
     return Trajectory(

@@ -193,7 +193,7 @@ def rate_between_walls(plan: Any, sample: Any, time: Any, state: Any, out: Any, 
         both, product = even[k] * even[k] + odd[k] * odd[k], 2.0 * even[k] * odd[k]
         mean += t.weights[k] * both
         even[k], odd[k] = both, product
-    peak[0] = most * most
+    peak[:] = most * most
     n[0] = 0.5 * mean - plan.nu[sample] * (high - low)
     # The slope of an even function is odd, and sees the odd part of u²/2.
     for parity in range(2):

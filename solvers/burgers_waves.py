@@ -47,15 +47,16 @@ def wave_plan(points: int, lanes: int, wavenumber: float) -> WavePlan:
 
 
 def rate_of_waves(plan: Any, sample: Any, time: Any, state: Any, out: Any, peak: Any, work: Any) -> None:
-    """−(v²/2)_x of v = Σ c_m e^{ikmx}, real and imaginary parts; in place of mode 0, which stays, the mean of v²/2."""
+    """−(v²/2)_x of v = Σ c_m e^{ikmx}, real and imaginary parts; in place of mode 0, which stays, the mean of v²/2; no peak if it is empty."""
     even, odd, free, other = values_of_waves(plan.transform, plan.modes, state[0], state[1], work)
     peak[:] = 0.0
     for half in (even, odd):
         for i in range(half.size):
             half[i] *= half[i]
-        for i in range(0, half.size, plan.lanes):
-            for lane in range(plan.lanes):
-                peak[lane] = max(peak[lane], half[i + lane])
+        if peak.size > 0:
+            for i in range(0, half.size, plan.lanes):
+                for lane in range(plan.lanes):
+                    peak[lane] = max(peak[lane], half[i + lane])
     re, im = waves_of_values(plan.transform, plan.modes, even, odd, free, other, work[2:6])
     up, down, slope = out[0], out[1], plan.slope
     for i in range(slope.size):

@@ -187,9 +187,15 @@ def complex_transform(plan: Any, xr: Any, xi: Any, yr: Any, yi: Any) -> Any:
 @compiled
 def _mirror(row: Any, mirrored: Any, half: Any, lanes: Any, modes: Any) -> None:
     """mirrored[half − m] = row[m] for 0 < m < modes."""
-    for m in range(1, modes):
-        for lane in range(lanes):
-            mirrored[(half - m) * lanes + lane] = row[m * lanes + lane]
+    n, end, count = np.uint64(lanes), np.uint64(half), np.uint64(modes)
+    for m in range(_1, count):
+        there, here = (end - m) * n, m * n
+        if lanes % 4 == 0:
+            for lane in range(_0, n, _4):
+                _store(mirrored, there + lane, _load(row, here + lane))
+        else:
+            for lane in range(n):
+                mirrored[there + lane] = row[here + lane]
 
 
 @compiled
