@@ -26,6 +26,12 @@ class WallTraces:
     changed: FloatArray
 
 
+def of_rectangle(problem: Problem) -> Rectangle:
+    """A problem's grid, which `Problem` made sure is a rectangle for `NavierStokes`."""
+    assert isinstance(problem.grid, Rectangle)
+    return problem.grid
+
+
 def scales_of(grid: Rectangle) -> FloatArray:
     """(2 / L_x, 2 / L_y)."""
     return np.array([2.0 / (grid.x.upper - grid.x.lower), 2.0 / (grid.y.upper - grid.y.lower)])
@@ -40,9 +46,7 @@ def chebyshev_points(grid: Rectangle, count: int) -> tuple[FloatArray, FloatArra
 
 def wall_speeds(problem: Problem, times: FloatArray, points: int) -> FloatArray:
     """Speeds at the walls' Chebyshev points in the order x_lo, x_hi, y_lo, y_hi, (4, k, points)."""
-    grid = problem.grid
-    assert isinstance(grid, Rectangle)
-    x, y = chebyshev_points(grid, points)
+    x, y = chebyshev_points(of_rectangle(problem), points)
     sides = problem.walls.sides
     return np.array([sides[side].values(times, y if side[0] == "x" else x) for side in sides])
 
@@ -53,9 +57,7 @@ def wall_traces(problem: Problem, basis: ClampedBasis, times: FloatArray) -> Wal
     At each corner both speeds must be 0, and ψ_xy must be one number. Where the data are otherwise they change by the
     polynomial of the least square that mends them, whose reach shrinks as the degree grows.
     """
-    grid = problem.grid
-    assert isinstance(grid, Rectangle)
-    sx, sy = scales_of(grid)
+    sx, sy = scales_of(of_rectangle(problem))
     speeds = wall_speeds(problem, times, basis.degree + 1)
     slopes = (speeds / np.array([-sx, -sx, sy, sy])[:, None, None]) @ basis.from_nodes.T
     n = basis.modes

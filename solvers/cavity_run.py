@@ -1,0 +1,215 @@
+"""Runs of many cavities of one degree: the choice of steps, and what is made of the coefficients at the output times."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lawbound.solvers import chebyshev
+from lawbound.solvers.cavity_basis import clamped_basis
+from lawbound.solvers.cavity_fields import (
+    Quadrature,
+    divergence_of,
+    flow_at,
+    head_at,
+    spectrum_tail,
+    total_head,
+)
+from lawbound.solvers.cavity_march import NODES, lid_power, march, put_walls, tables_of
+from lawbound.solvers.cavity_stokes import Stokes
+from lawbound.solvers.cavity_walls import chebyshev_points, of_rectangle, scales_of, wall_speeds, wall_traces
+from lawbound.solvers.compiled import over_samples
+from lawbound.solvers.equation import NavierStokes
+from lawbound.solvers.problem import Problem, Trajectory
+from lawbound.solvers.solver import SolverError
+from lawbound.solvers.spectral import initial_values
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Steps between two looks at the error: so many are done again when it was too large.
+_BLOCK = 8
+# A step shorter than this part of the time between two outputs is a run that breaks down.
+_LEAST_STEP = 1e-7
+# Changes of step: most growth, most shrinking, and how much of the step that just meets the tolerance is taken.
+_GROWTH, _SHRINKING, _CARE = 2.0, 0.2, 0.85
+# The embedded method is of order 3: its error in one step is of order 4.
+_ORDER = 4
+
+
+def fastest_speed(problem: Problem) -> float:
+    """The largest speed of the walls at the output times, or of the initial state; 1 where nothing moves."""
+    walls = float(np.abs(wall_speeds(problem, problem.times, 33)).max())
+    speed = max(walls, _initial_speed(problem)) if problem.initial.any() else walls
+    return speed or 1.0
+
+
+def _initial_speed(problem: Problem) -> float:
+    """The largest velocity of the initial streamfunction, as 33² Chebyshev nodes tell."""
+    scales = scales_of(of_rectangle(problem))
+    values = initial_values(problem, *chebyshev_points(of_rectangle(problem), 33))
+    slope = chebyshev.differentiation_matrix(33)
+    return float(max(np.abs(scales[0] * values @ slope.T).max(), np.abs(scales[1] * slope @ values).max()))
+
+
+class CavityRun:
+    """Cavities on one grid with the same output times, all with streamfunctions of one degree."""
+
+    def __init__(self, problems: Sequence[Problem], degree: int, tolerance: float, step: float | None) -> None:
+        self.problems, self.tolerance, self.step = problems, tolerance, step
+        self.basis = clamped_basis(degree)
+        # ω u·∇Φ is of degree 3 N − 1; five quarters of N points leave an alias far below the tail of the spectrum.
+        self.quadrature = Quadrature.of(degree + 1 + degree // 4)
+        self.tables = tables_of(self.basis, self.quadrature.points.size)
+        grid = of_rectangle(problems[0])
+        self.scales, self.times = scales_of(grid), problems[0].times
+        self.nus = np.array([1.0 / _reynolds(problem) for problem in problems])
+        area = 4.0 / float(self.scales.prod())
+        self.speeds = np.array([fastest_speed(problem) for problem in problems]) * np.sqrt(area)
+        rest = Stokes(1.0, 0.0, self.scales, self.basis.a, self.basis.r)
+        self.still = (rest.across, rest.along, rest.inverses)
+        self.corners = np.zeros(2)
+        self.steps = np.zeros(len(problems), dtype=np.int64)
+        self.done = np.zeros((len(problems), 2))
+        self.psis = np.array([self._start(problem, rest) for problem in problems])
+
+    def _start(self, problem: Problem, rest: Stokes) -> FloatArray:
+        """The polynomial that sticks to the walls at the start, its velocity nearest to that of the initial state."""
+        basis, n = self.basis, self.basis.modes
+        walls = wall_traces(problem, basis, self.times[:1])
+        values = initial_values(problem, *chebyshev_points(of_rectangle(problem), basis.degree + 1))
+        given = basis.from_nodes @ values @ basis.from_nodes.T
+        edge = max(np.abs(values[[0, -1]]).max(), np.abs(values[:, [0, -1]]).max())
+        if edge > 1e-8 * max(1.0, np.abs(values).max()):
+            raise ValueError(
+                f"The initial streamfunction of `{problem.name}` is {edge:.3g} on a wall, and nothing passes a wall; give one that is "
+                "0 on all walls."
+            )
+        psi = np.zeros((n + 2, n + 2))
+        put_walls(psi, walls.rows[0], walls.columns[0])
+        gap = given[: n + 2, : n + 2] - psi
+        m0, m1 = self.basis.products(0), self.basis.products(1)
+        sx, sy = self.scales
+        psi[:n, :n] = rest.solve((sx / sy) * m0 @ gap @ m1.T + (sy / sx) * m1 @ gap @ m0.T)
+        return psi
+
+    def states(self) -> tuple[FloatArray, FloatArray]:
+        """ψ at the output times, (sample, nt, functions, functions), and the integrals of power and dissipation, (sample, nt, 2)."""
+        kept, sums = [self.psis.copy()], [self.done.copy()]
+        paces = np.full(len(self.problems), self.step or float(np.diff(self.times).min()) / 4.0)
+        for start, stop in zip(self.times[:-1], self.times[1:], strict=True):
+            clock = np.full(len(self.problems), start)
+            while (clock < stop).any():
+                self._block(clock, float(stop), paces, _LEAST_STEP * float(stop - start))
+            kept.append(self.psis.copy())
+            sums.append(self.done.copy())
+        return np.stack(kept, axis=1), np.stack(sums, axis=1)
+
+    def _block(self, clock: FloatArray, stop: float, paces: FloatArray, least: float) -> None:
+        """Up to 8 steps of each sample's own length, all of them taken back where the error of one is too large."""
+        left = np.where(clock < stop, np.maximum(np.ceil((stop - clock) / paces - 1e-9), 1.0), 0.0)
+        counts = np.minimum(left, _BLOCK).astype(np.int64)
+        lengths = np.where(left > 0.0, (stop - clock) / np.maximum(left, 1.0), 0.0)
+        rows, columns = self._walls(clock, lengths, counts)
+        trial, worst = self.psis.copy(), np.zeros(len(counts))
+        done = np.zeros((len(counts), 2))
+        over_samples(
+            march, len(counts), self.nus, lengths, counts, self.scales, self.tables, rows, columns, self.still, trial,
+            worst, done,
+        )  # fmt: skip
+        errors = worst / self.speeds
+        for i in np.flatnonzero(counts):
+            good = np.isfinite(errors[i]) and (self.step is not None or errors[i] <= self.tolerance)
+            if good:
+                self.psis[i], self.steps[i] = trial[i], self.steps[i] + counts[i]
+                self.done[i] += done[i]
+                clock[i] = stop if counts[i] == left[i] else clock[i] + lengths[i] * counts[i]
+            if self.step is None:
+                paces[i] = self._pace(paces[i], lengths[i], errors[i], good)
+            if not good and (self.step is not None or paces[i] < least):
+                self._give_up(i, clock[i], lengths[i])
+
+    def _pace(self, pace: float, length: float, error: float, good: bool) -> float:
+        """The next step's length."""
+        if not np.isfinite(error):
+            return length * _SHRINKING
+        factor = _CARE * (self.tolerance / max(error, 1e-300)) ** (1.0 / _ORDER)
+        wanted = length * min(max(factor, _SHRINKING), _GROWTH if good else _CARE)
+        # A step cut short to meet an output time says little of longer ones.
+        return max(wanted, pace) if good and length < pace and factor > 1.0 else wanted
+
+    def _walls(self, clock: FloatArray, lengths: FloatArray, counts: IntArray) -> tuple[FloatArray, FloatArray]:
+        functions = self.basis.modes + 2
+        shape = (len(counts), 5 * int(counts.max()) + 1, 2, functions)
+        rows, columns = np.zeros(shape), np.zeros(shape)
+        for i in np.flatnonzero(counts):
+            steps = np.arange(counts[i])[:, None]
+            moments = clock[i] + lengths[i] * np.append((steps + NODES[:5]).ravel(), counts[i])
+            walls = wall_traces(self.problems[i], self.basis, moments)
+            rows[i, : moments.size], columns[i, : moments.size] = walls.rows, walls.columns
+            self.corners = np.maximum(self.corners, walls.changed / (self.speeds[i] or 1.0))
+        return rows, columns
+
+    def _give_up(self, i: int, time: float, length: float) -> None:
+        remedy = (
+            "give a shorter `step`, or leave it out" if self.step is not None else "give a larger `tolerance`, smoother walls"
+        )
+        raise SolverError(
+            f"Sample {i} ({self.problems[i].name}, {self.problems[i].equation}) broke down after t={time:.6g} with a step of "
+            f"{length:.3g} and modes={self.basis.degree}; {remedy}, or more modes."
+        )
+
+    def trajectories(self, solver: str) -> list[Trajectory]:
+        """One trajectory a sample."""
+        states, sums = self.states()
+        return [self._trajectory(i, states[i], sums[i], solver) for i in range(len(self.problems))]
+
+    def _trajectory(self, i: int, psi: FloatArray, sums: FloatArray, solver: str) -> Trajectory:
+        problem, basis, scales, nu = self.problems[i], self.basis, self.scales, float(self.nus[i])
+        grid = of_rectangle(problem)
+        x, y = (
+            2.0 * (side.points - side.lower) / (side.upper - side.lower) - 1.0 for side in (grid.x, grid.y)
+        )
+        flow = flow_at(basis, scales, psi, x, y)
+        ends, gauss = np.array([-1.0, 1.0]), self.quadrature.points
+        inside = flow_at(basis, scales, psi, gauss, gauss)
+        along_y, along_x = (
+            flow_at(basis, scales, psi, ends, gauss).omega,
+            flow_at(basis, scales, psi, gauss, ends).omega,
+        )
+        at_walls = (along_y[..., 0], along_y[..., 1], along_x[..., 0, :], along_x[..., 1, :])
+        head = total_head(basis.degree, scales, nu, self.quadrature, inside, at_walls)
+        energy = 0.5 * self.quadrature.integral(inside.u**2 + inside.v**2, scales)
+        mean = 0.25 * float(scales.prod()) * energy
+        pressure = head_at(head, x, y) - 0.5 * (flow.u**2 + flow.v**2) + mean[:, None, None]
+        nodes = chebyshev.nodes(basis.degree + 1)
+        at_nodes = flow_at(basis, scales, psi, nodes, nodes)
+        zeros = np.zeros((self.times.size, 4))
+        return Trajectory(
+            problem, flow.u, self._wall_means(problem), zeros, zeros, zeros[:, 0], int(self.steps[i]), solver,
+            others={"v": flow.v, "p": pressure, "vorticity": flow.omega, "streamfunction": flow.psi},
+            diagnostics={
+                "energy": energy,
+                "power": np.array([nu * self._power(one) for one in psi]),
+                "dissipation": nu * self.quadrature.integral(inside.omega**2, scales),
+                "work": sums[:, 0],
+                "dissipated": sums[:, 1],
+                "divergence": divergence_of(at_nodes, scales),
+                "tail": spectrum_tail(at_nodes),
+            },
+            mass=self.quadrature.integral(inside.u, scales),
+        )  # fmt: skip
+
+    def _power(self, psi: FloatArray) -> float:
+        n = self.basis.modes
+        rows, columns = np.ascontiguousarray(psi[n:]), np.ascontiguousarray(psi[:, n:].T)
+        return float(lid_power(psi, rows, columns, self.scales, self.tables.ends, self.tables.gram))
+
+    def _wall_means(self, problem: Problem) -> FloatArray:
+        speeds = wall_speeds(problem, self.times, self.basis.degree + 1)
+        return np.asarray((speeds @ (0.5 * chebyshev.clenshaw_curtis(self.basis.degree + 1))).T)
+
+
+def _reynolds(problem: Problem) -> float:
+    assert isinstance(problem.equation, NavierStokes)
+    return float(problem.equation.reynolds)
