@@ -4,8 +4,11 @@ The unknown C of the clamped modes and the walls' data w make ψ = C + w, and wi
 
     (M ψ)' = N(ψ) − ν B ψ,    N_i(ψ) = ∫ ω (u·∇Φ_i) dA,    ω = −Δψ, u = (ψ_y, −ψ_x).
 
-M ψ is stepped as one quantity, so that walls that move in time cost no order. N gives no energy whatever the quadrature,
-since u·∇ψ = 0 at every point. Scheme: ARK4(3)6L[2]SA of C. A. Kennedy, M. H. Carpenter, Appl. Numer. Math. 44, 2003, appendix C.
+N gives no energy whatever the quadrature, since u·∇ψ = 0 at every point. M ψ is stepped as one quantity by the backward
+differences of order 4 with N extrapolated (U. M. Ascher, S. J. Ruuth, B. T. R. Wetton, SIAM J. Numer. Anal. 32, 1995,
+section 4.4), which keep their order in the wall's vorticity too; Runge–Kutta methods lose two there when walls move. One of
+them is left to make the first three steps: ARK4(3)6L[2]SA of C. A. Kennedy, M. H. Carpenter, Appl. Numer. Math. 44, 2003,
+appendix C.
 """
 
 from typing import NamedTuple
@@ -19,10 +22,20 @@ from lawbound.solvers.compiled import compiled
 
 FloatArray = NDArray[np.float64]
 
-STAGES = 6
-GAMMA = 0.25
-#: Times of the stages within a step.
-NODES = np.array([0.0, 1 / 2, 83 / 250, 31 / 50, 17 / 20, 1.0])
+#: How many states are kept, the newest included: as many as doubling the step needs, and one.
+KEPT = 8
+#: Steps after which backward differences take over, and the inner stages of one before that.
+FIRST_STEPS, INNER = 3, 4
+#: Times of the inner stages within a step; the first stage is at its start, the last at its end.
+INNER_NODES = np.array([1 / 2, 83 / 250, 31 / 50, 17 / 20])
+_STAGES = 6
+_GAMMA = 0.25
+# Backward differences: α z_{n+1} + Σ α_j z_{n−j} = h (Σ β_j N_{n−j} − ν B ψ_{n+1}), divided by α = 25/12.
+_ALPHA = 25 / 12
+_PAST = np.array([4.0, -3.0, 4 / 3, -1 / 4]) / _ALPHA
+_EXTRAPOLATED = np.array([4.0, -6.0, 4.0, -1.0]) / _ALPHA
+# ∫ over the newest step through four values (Adams and Moulton), the newest first.
+_NEWEST = np.array([9.0, 19.0, -5.0, 1.0]) / 24
 _WEIGHTS = np.array([82889 / 524892, 0.0, 15625 / 83664, 69875 / 102672, -2260 / 8211, 1 / 4])
 _THIRD_ORDER = np.array(
     [
@@ -110,7 +123,7 @@ def product(left, right, out):  # type: ignore[no-untyped-def]
 
 @compiled
 def advection(psi, scales, tables, out):  # type: ignore[no-untyped-def]
-    """out_i = ∫ ω (u·∇Φ_i) dA, (n, n); returns ∫ ω² dA and ∫ u² + v² dA."""
+    """out_i = ∫ ω (u·∇Φ_i) dA, (n, n); returns ∫ ω² dA."""
     sx, sy = scales[0], scales[1]
     at, turned, weights = tables.at, tables.turned, tables.weights
     points, functions = at.shape[1], at.shape[2]
@@ -126,18 +139,16 @@ def advection(psi, scales, tables, out):  # type: ignore[no-untyped-def]
     product(at[0], along_x, v)
     product(psi, turned[2], along_x)
     product(at[0], along_x, more)
-    enstrophy, speed = 0.0, 0.0
+    enstrophy = 0.0
     for j in range(points):
-        row_omega, row_speed = 0.0, 0.0
+        row_omega = 0.0
         for i in range(points):
             o = -(sy * sy * omega[j, i] + sx * sx * more[j, i])
             p, q = sy * u[j, i], -sx * v[j, i]
             row_omega += weights[i] * o * o
-            row_speed += weights[i] * (p * p + q * q)
             u[j, i] = o * p / sy
             v[j, i] = o * q / sx
         enstrophy += weights[j] * row_omega
-        speed += weights[j] * row_speed
     along_y, across = np.empty((n, points)), np.empty((n, n))
     product(tables.tested[0], u, along_y)
     _weighted(along_y, weights)
@@ -148,8 +159,7 @@ def advection(psi, scales, tables, out):  # type: ignore[no-untyped-def]
     for j in range(n):
         for i in range(n):
             out[j, i] += across[j, i]
-    area = 1.0 / (sx * sy)
-    return enstrophy * area, speed * area
+    return enstrophy / (sx * sy)
 
 
 @compiled
@@ -220,85 +230,189 @@ def lid_power(psi, rows, columns, scales, ends, gram):  # type: ignore[no-untype
 
 
 @compiled
-def _combine(base, dt, count, explicit, implicit, advected, diffused, out):  # type: ignore[no-untyped-def]
+def _combine(dt, count, explicit, implicit, advected, diffused, out):  # type: ignore[no-untyped-def]
+    """out += dt Σ explicit · advected − implicit · diffused."""
     n = out.shape[0]
-    for j in range(n):
-        for i in range(n):
-            total = 0.0
-            for k in range(count):
-                total += explicit[k] * advected[k, j, i] - implicit[k] * diffused[k, j, i]
-            out[j, i] = base[j, i] + dt * total
+    for k in range(count):
+        e, m = dt * explicit[k], dt * implicit[k]
+        for j in range(n):
+            for i in range(n):
+                out[j, i] += e * advected[k, j, i] - m * diffused[k, j, i]
 
 
 @compiled
-def march(first, last, nus, steps, counts, scales, tables, rows, columns, still, psis, worst, done):  # type: ignore[no-untyped-def]
-    """Advance samples `first` … `last` by `counts` steps of length `steps`.
+def _add(factor, values, out):  # type: ignore[no-untyped-def]
+    for j in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            out[j, i] += factor * values[j, i]
 
-    rows, columns: the walls' data at all stages, (sample, 5 · steps + 1, 2, functions). still: factors of M alone, as
-    (across, along, inverses). psis: ψ before and after, (sample, functions, functions). worst: the largest estimate of a
-    step's error, as the root of ∫ u² dA, (sample,). done: ∫ power dt and ∫ dissipation dt of these steps, (sample, 2).
+
+@compiled
+def _rms(c, scales, a, r, even):  # type: ignore[no-untyped-def]
+    """(∫ u² dA)^½ of modes."""
+    moved = np.empty(c.shape)
+    apply(1.0, 0.0, scales, a, r, even, c, moved)
+    square = 0.0
+    for j in range(c.shape[0]):
+        for i in range(c.shape[1]):
+            square += c[j, i] * moved[j, i]
+    return np.sqrt(abs(square))
+
+
+@compiled
+def _rates(psi, nu, scales, tables, advected):  # type: ignore[no-untyped-def]
+    """N(ψ); returns the power of the walls and the dissipation."""
+    n = psi.shape[0] - 2
+    enstrophy = advection(psi, scales, tables, advected)
+    rows, columns = np.ascontiguousarray(psi[n:]), np.ascontiguousarray(psi[:, n:].T)
+    return nu * lid_power(psi, rows, columns, scales, tables.ends, tables.gram), nu * enstrophy
+
+
+@compiled
+def _push(psi, nu, scales, tables, mass, zs, ns, fs, mark):  # type: ignore[no-untyped-def]
+    """Make M ψ = `mass` and the rates of ψ the newest of the states kept."""
+    mark[0] = (mark[0] + 1) % KEPT
+    mark[1] = min(mark[1] + 1, KEPT)
+    zs[mark[0]] = mass
+    fs[mark[0], 0], fs[mark[0], 1] = _rates(psi, nu, scales, tables, ns[mark[0]])
+
+
+@compiled
+def _first_step(psi, nu, dt, scales, tables, rows, columns, factors, still, zs, ns, fs, mark, done):  # type: ignore[no-untyped-def]
+    """One step by Runge–Kutta; rows, columns: the walls at the inner stages and at the end. Returns the error's estimate."""
+    a, r, even = tables.a, tables.r, tables.even
+    n = a.size
+    across, along, inverses = factors
+    kappa = _GAMMA * dt * nu
+    advected, diffused = np.empty((_STAGES, n, n)), np.empty((_STAGES, n, n))
+    right, modes, moved = np.empty((n, n)), np.empty((n, n)), np.empty((n, n))
+    wall_mass, wall_stokes = np.empty((n, n)), np.empty((n, n))
+    start = zs[mark[0]]
+    advected[0] = ns[mark[0]]
+    of_walls(np.ascontiguousarray(psi[n:]), np.ascontiguousarray(psi[:, n:].T), scales, tables.products, wall_mass, wall_stokes)
+    modes[:] = psi[:n, :n]
+    apply(0.0, nu, scales, a, r, even, modes, diffused[0])
+    _add(nu, wall_stokes, diffused[0])
+    power, loss = fs[mark[0], 0] * _WEIGHTS[0], fs[mark[0], 1] * _WEIGHTS[0]
+    for stage in range(1, _STAGES):
+        put_walls(psi, rows[stage - 1], columns[stage - 1])
+        of_walls(rows[stage - 1], columns[stage - 1], scales, tables.products, wall_mass, wall_stokes)
+        right[:] = start
+        _combine(dt, stage, _EXPLICIT[stage], _IMPLICIT[stage], advected, diffused, right)
+        _add(-1.0, wall_mass, right)
+        modes[:] = right
+        _add(-kappa, wall_stokes, modes)
+        solve_factored(across, along, r, even, inverses, modes, modes)
+        psi[:n, :n] = modes
+        apply(1.0, 0.0, scales, a, r, even, modes, moved)
+        for j in range(n):
+            for i in range(n):
+                diffused[stage, j, i] = (right[j, i] - moved[j, i]) / (_GAMMA * dt)
+        at_stage = _rates(psi, nu, scales, tables, advected[stage])
+        power += _WEIGHTS[stage] * at_stage[0]
+        loss += _WEIGHTS[stage] * at_stage[1]
+    done[0] += dt * power
+    done[1] += dt * loss
+    # The last stage has the walls and the diffusion of the new state already, and another advection.
+    change = np.zeros((n, n))
+    _combine(dt, _STAGES, _WEIGHTS - _EXPLICIT[5], np.zeros(_STAGES), advected, diffused, change)
+    _add(1.0, wall_mass, moved)
+    _add(1.0, change, moved)
+    solve_factored(still[0], still[1], r, even, still[2], change, change)
+    for j in range(n):
+        for i in range(n):
+            psi[j, i] += change[j, i]
+    right[:] = 0.0
+    _combine(dt, _STAGES, _WEIGHTS - _THIRD_ORDER, _WEIGHTS - _THIRD_ORDER, advected, diffused, right)
+    solve_factored(across, along, r, even, inverses, right, right)
+    _push(psi, nu, scales, tables, moved, zs, ns, fs, mark)
+    return _rms(right, scales, a, r, even)
+
+
+@compiled
+def _next_step(psi, nu, dt, scales, tables, row, column, factors, zs, ns, fs, mark, done):  # type: ignore[no-untyped-def]
+    """One step by backward differences to the walls `row` and `column`; returns the error of the formula of order 3."""
+    a, r, even = tables.a, tables.r, tables.even
+    n = a.size
+    across, along, inverses = factors
+    modes, moved, gap = np.zeros((n, n)), np.empty((n, n)), np.zeros((n, n))
+    wall_mass, wall_stokes = np.empty((n, n)), np.empty((n, n))
+    put_walls(psi, row, column)
+    of_walls(row, column, scales, tables.products, wall_mass, wall_stokes)
+    newest = mark[0]
+    # ∇⁴ z / 4 − h ∇³ N: by how much the formula of order 3 is not fulfilled.
+    fourth, third = (-1.0, 1.5, -1.0, 0.25), (1.0, -3.0, 3.0, -1.0)
+    for k in range(4):
+        back = (newest - k) % KEPT
+        _add(_PAST[k], zs[back], modes)
+        _add(dt * _EXTRAPOLATED[k], ns[back], modes)
+        _add(fourth[k], zs[back], gap)
+        _add(-dt * third[k], ns[back], gap)
+    _add(-1.0, wall_mass, modes)
+    _add(-dt * nu / _ALPHA, wall_stokes, modes)
+    solve_factored(across, along, r, even, inverses, modes, modes)
+    psi[:n, :n] = modes
+    apply(1.0, 0.0, scales, a, r, even, modes, moved)
+    _add(1.0, wall_mass, moved)
+    _add(0.25, moved, gap)
+    for j in range(n):
+        for i in range(n):
+            gap[j, i] /= _ALPHA
+    solve_factored(across, along, r, even, inverses, gap, gap)
+    _push(psi, nu, scales, tables, moved, zs, ns, fs, mark)
+    for which in range(2):
+        for k in range(4):
+            done[which] += dt * _NEWEST[k] * fs[(mark[0] - k) % KEPT, which]
+    return _rms(gap, scales, a, r, even)
+
+
+@compiled
+def march(first, last, nus, steps, counts, scales, tables, rows, columns, still, psis, zs, ns, fs, marks, worst, done):  # type: ignore[no-untyped-def]
+    """Advance samples `first` … `last` by `counts` steps of length `steps`, in place.
+
+    rows, columns: the walls' data at the 4 inner stages of up to 3 first steps, then at the ends of all steps, (sample,
+    12 + steps, 2, functions). still: factors of M alone. psis: ψ, (sample, functions, functions). zs, ns, fs: the last 8 M ψ, N
+    (sample, 8, modes, modes), power and dissipation (sample, 8, 2), in a ring. marks: which is the newest, and how many there
+    are, (sample, 2). worst: the largest estimate of a step's error, as (∫ u² dA)^½; infinite if it is not finite.
+    done: ∫ power dt and ∫ dissipation dt, added to, (sample, 2).
     """
     a, r, even = tables.a, tables.r, tables.even
     n = a.size
-    m_across, m_along, m_inverses = still
-    across, along, inverses = np.empty((n, n)), np.empty((2, n)), np.zeros(m_inverses.shape)
-    advected, diffused = np.empty((STAGES, n, n)), np.empty((STAGES, n, n))
-    start, right, modes, moved = np.empty((n, n)), np.empty((n, n)), np.empty((n, n)), np.empty((n, n))
-    wall_mass, wall_stokes = np.empty((n, n)), np.empty((n, n))
-    zero, spare = np.zeros((n, n)), np.zeros(STAGES)
+    factors = (np.empty((n, n)), np.empty((2, n)), np.zeros(still[2].shape))
+    modes, mass, unused = np.empty((n, n)), np.empty((n, n)), np.empty((n, n))
     for s in range(first, last):
-        nu, dt, psi = nus[s], steps[s], psis[s]
-        worst[s], done[s, 0], done[s, 1] = 0.0, 0.0, 0.0
+        nu, dt, psi, mark = nus[s], steps[s], psis[s], marks[s]
+        worst[s] = 0.0
         if counts[s] == 0:
             continue
-        kappa = GAMMA * dt * nu
-        factorize(1.0, kappa, scales, a, r, even, across, along, inverses)
-        for step in range(counts[s]):
-            at = 5 * step
+        if mark[1] == 0:
             modes[:] = psi[:n, :n]
-            put_walls(psi, rows[s, at], columns[s, at])
-            of_walls(rows[s, at], columns[s, at], scales, tables.products, wall_mass, wall_stokes)
-            apply(1.0, 0.0, scales, a, r, even, modes, start)
-            apply(0.0, nu, scales, a, r, even, modes, diffused[0])
-            for j in range(n):
-                for i in range(n):
-                    start[j, i] += wall_mass[j, i]
-                    diffused[0, j, i] += nu * wall_stokes[j, i]
-            for stage in range(STAGES):
-                row, column = rows[s, at + stage], columns[s, at + stage]
-                if stage > 0:
-                    _combine(start, dt, stage, _EXPLICIT[stage], _IMPLICIT[stage], advected, diffused, right)
-                    put_walls(psi, row, column)
-                    of_walls(row, column, scales, tables.products, wall_mass, wall_stokes)
-                    for j in range(n):
-                        for i in range(n):
-                            right[j, i] -= wall_mass[j, i]
-                            modes[j, i] = right[j, i] - kappa * wall_stokes[j, i]
-                    solve_factored(across, along, r, even, inverses, modes, modes)
-                    psi[:n, :n] = modes
-                    apply(1.0, 0.0, scales, a, r, even, modes, moved)
-                    for j in range(n):
-                        for i in range(n):
-                            diffused[stage, j, i] = (right[j, i] - moved[j, i]) / (GAMMA * dt)
-                enstrophy, _ = advection(psi, scales, tables, advected[stage])
-                power = lid_power(psi, row, column, scales, tables.ends, tables.gram)
-                done[s, 0] += dt * _WEIGHTS[stage] * nu * power
-                done[s, 1] += dt * _WEIGHTS[stage] * nu * enstrophy
-            # The last stage has the walls and the diffusion of the new state already, and another advection.
-            _combine(zero, dt, STAGES, _WEIGHTS - _EXPLICIT[5], spare, advected, diffused, right)
-            solve_factored(m_across, m_along, r, even, m_inverses, right, right)
-            for j in range(n):
-                for i in range(n):
-                    psi[j, i] += right[j, i]
-            gap = _WEIGHTS - _THIRD_ORDER
-            _combine(zero, dt, STAGES, gap, gap, advected, diffused, right)
-            solve_factored(across, along, r, even, inverses, right, right)
-            apply(1.0, 0.0, scales, a, r, even, right, moved)
-            square = 0.0
-            for j in range(n):
-                for i in range(n):
-                    square += right[j, i] * moved[j, i]
-            error = np.sqrt(abs(square))
+            apply(1.0, 0.0, scales, a, r, even, modes, mass)
+            wall_mass = np.empty((n, n))
+            of_walls(
+                np.ascontiguousarray(psi[n:]), np.ascontiguousarray(psi[:, n:].T), scales, tables.products, wall_mass, unused
+            )
+            _add(1.0, wall_mass, mass)
+            _push(psi, nu, scales, tables, mass, zs[s], ns[s], fs[s], mark)
+        slow = min(counts[s], FIRST_STEPS + 1 - mark[1])
+        if slow > 0:
+            factorize(1.0, _GAMMA * dt * nu, scales, a, r, even, factors[0], factors[1], factors[2])
+        for step in range(counts[s]):
+            end = FIRST_STEPS * INNER + step
+            if step < slow:
+                at = np.empty((INNER + 1, 2, n + 2))
+                beside = np.empty((INNER + 1, 2, n + 2))
+                at[:INNER], beside[:INNER] = rows[s, step * INNER : (step + 1) * INNER], columns[s, step * INNER : (step + 1) * INNER]
+                at[INNER], beside[INNER] = rows[s, end], columns[s, end]
+                error = _first_step(
+                    psi, nu, dt, scales, tables, at, beside, factors, still, zs[s], ns[s], fs[s], mark, done[s]
+                )
+            else:
+                if step == max(slow, 0):
+                    factorize(1.0, dt * nu / _ALPHA, scales, a, r, even, factors[0], factors[1], factors[2])
+                error = _next_step(
+                    psi, nu, dt, scales, tables, rows[s, end], columns[s, end], factors, zs[s], ns[s], fs[s], mark, done[s]
+                )
             if not error <= 1e100:
                 worst[s] = np.inf
                 break

@@ -1,6 +1,7 @@
 """Runs of many cavities of one degree: the choice of steps, and what is made of the coefficients at the output times."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,8 @@ from lawbound.solvers.cavity_fields import (
     spectrum_tail,
     total_head,
 )
-from lawbound.solvers.cavity_march import NODES, lid_power, march, put_walls, tables_of
+from lawbound.solvers.cavity_history import History
+from lawbound.solvers.cavity_march import FIRST_STEPS, INNER, INNER_NODES, KEPT, lid_power, march, put_walls, tables_of
 from lawbound.solvers.cavity_stokes import Stokes
 from lawbound.solvers.cavity_walls import chebyshev_points, of_rectangle, scales_of, wall_speeds, wall_traces
 from lawbound.solvers.compiled import over_samples
@@ -29,12 +31,10 @@ IntArray = NDArray[np.int64]
 
 # Steps between two looks at the error: so many are done again when it was too large.
 _BLOCK = 8
-# A step shorter than this part of the time between two outputs is a run that breaks down.
-_LEAST_STEP = 1e-7
-# Changes of step: most growth, most shrinking, and how much of the step that just meets the tolerance is taken.
-_GROWTH, _SHRINKING, _CARE = 2.0, 0.2, 0.85
-# The embedded method is of order 3: its error in one step is of order 4.
-_ORDER = 4
+# The first step is this part of the step that is asked for, or of the time between two outputs.
+_START = 16
+# The error is that of a formula of order 3, 4 in one step; a step is doubled where this part of the tolerance will do.
+_ORDER, _CARE = 4, 0.7
 
 
 def fastest_speed(problem: Problem) -> float:
@@ -72,6 +72,8 @@ class CavityRun:
         self.steps = np.zeros(len(problems), dtype=np.int64)
         self.done = np.zeros((len(problems), 2))
         self.psis = np.array([self._start(problem, rest) for problem in problems])
+        self.history = History.empty(len(problems), self.basis.modes)
+        self.roomy = np.zeros(len(problems), dtype=bool)
 
     def _start(self, problem: Problem, rest: Stokes) -> FloatArray:
         """The polynomial that sticks to the walls at the start, its velocity nearest to that of the initial state."""
@@ -96,58 +98,73 @@ class CavityRun:
     def states(self) -> tuple[FloatArray, FloatArray]:
         """ψ at the output times, (sample, nt, functions, functions), and the integrals of power and dissipation, (sample, nt, 2)."""
         kept, sums = [self.psis.copy()], [self.done.copy()]
-        paces = np.full(len(self.problems), self.step or float(np.diff(self.times).min()) / 4.0)
-        for start, stop in zip(self.times[:-1], self.times[1:], strict=True):
+        longest = np.full(len(self.problems), self.step or float(np.diff(self.times).min()))
+        self.paces = longest / _START
+        for start, stop in pairwise(self.times):
             clock = np.full(len(self.problems), start)
-            while (clock < stop).any():
-                self._block(clock, float(stop), paces, _LEAST_STEP * float(stop - start))
+            left = np.maximum(np.ceil((stop - start) / self.paces * (1.0 - 1e-9)), 1.0).astype(np.int64)
+            for i, count in enumerate(left):
+                self._change_pace(i, float(stop - start) / int(count))
+            while (left > 0).any():
+                self._block(clock, left, float(stop), 1e-10 * float(stop - start))
             kept.append(self.psis.copy())
             sums.append(self.done.copy())
         return np.stack(kept, axis=1), np.stack(sums, axis=1)
 
-    def _block(self, clock: FloatArray, stop: float, paces: FloatArray, least: float) -> None:
+    def _block(self, clock: FloatArray, left: IntArray, stop: float, least: float) -> None:
         """Up to 8 steps of each sample's own length, all of them taken back where the error of one is too large."""
-        left = np.where(clock < stop, np.maximum(np.ceil((stop - clock) / paces - 1e-9), 1.0), 0.0)
-        counts = np.minimum(left, _BLOCK).astype(np.int64)
-        lengths = np.where(left > 0.0, (stop - clock) / np.maximum(left, 1.0), 0.0)
-        rows, columns = self._walls(clock, lengths, counts)
-        trial, worst = self.psis.copy(), np.zeros(len(counts))
-        done = np.zeros((len(counts), 2))
+        for i in np.flatnonzero((left % 2 == 0) & (left > 0) & self.roomy & (self.history.marks[:, 1] == KEPT)):
+            self._change_pace(i, 2.0 * self.paces[i])
+            left[i] //= 2
+        counts = np.minimum(left, _BLOCK)
+        rows, columns = self._walls(clock, counts)
+        before = (self.psis.copy(), self.done.copy(), self.history.copy())
+        worst = np.zeros(len(counts))
         over_samples(
-            march, len(counts), self.nus, lengths, counts, self.scales, self.tables, rows, columns, self.still, trial,
-            worst, done,
+            march, len(counts), self.nus, self.paces, counts, self.scales, self.tables, rows, columns, self.still, self.psis,
+            self.history.zs, self.history.ns, self.history.fs, self.history.marks, worst, self.done,
         )  # fmt: skip
         errors = worst / self.speeds
         for i in np.flatnonzero(counts):
-            good = np.isfinite(errors[i]) and (self.step is not None or errors[i] <= self.tolerance)
-            if good:
-                self.psis[i], self.steps[i] = trial[i], self.steps[i] + counts[i]
-                self.done[i] += done[i]
-                clock[i] = stop if counts[i] == left[i] else clock[i] + lengths[i] * counts[i]
-            if self.step is None:
-                paces[i] = self._pace(paces[i], lengths[i], errors[i], good)
-            if not good and (self.step is not None or paces[i] < least):
-                self._give_up(i, clock[i], lengths[i])
+            if errors[i] <= (self.tolerance if self.step is None else np.inf) and np.isfinite(errors[i]):
+                left[i] -= counts[i]
+                clock[i] = clock[i] + self.paces[i] * counts[i] if left[i] else stop
+                self.steps[i] += counts[i]
+                self.roomy[i] = self._has_room(float(errors[i]), float(self.paces[i]))
+                continue
+            self.psis[i], self.done[i] = before[0][i], before[1][i]
+            self.history.take_back(before[2], i)
+            shorter = 2 if self.history.marks[i, 1] > FIRST_STEPS else 8
+            self._change_pace(i, self.paces[i] / shorter)
+            left[i] *= shorter
+            self.roomy[i] = False
+            if self.step is not None or self.paces[i] < least:
+                self._give_up(i, clock[i], shorter * self.paces[i])
 
-    def _pace(self, pace: float, length: float, error: float, good: bool) -> float:
-        """The next step's length."""
-        if not np.isfinite(error):
-            return length * _SHRINKING
-        factor = _CARE * (self.tolerance / max(error, 1e-300)) ** (1.0 / _ORDER)
-        wanted = length * min(max(factor, _SHRINKING), _GROWTH if good else _CARE)
-        # A step cut short to meet an output time says little of longer ones.
-        return max(wanted, pace) if good and length < pace and factor > 1.0 else wanted
+    def _has_room(self, error: float, pace: float) -> bool:
+        """Whether a step of twice the length will do."""
+        if self.step is not None:
+            return 2.0 * pace <= self.step * (1.0 + 1e-9)
+        return error * 2.0**_ORDER <= _CARE * self.tolerance
 
-    def _walls(self, clock: FloatArray, lengths: FloatArray, counts: IntArray) -> tuple[FloatArray, FloatArray]:
-        functions = self.basis.modes + 2
-        shape = (len(counts), 5 * int(counts.max()) + 1, 2, functions)
+    def _change_pace(self, i: int, pace: float) -> None:
+        """Make the step of a sample `pace`, and see its past states at that spacing."""
+        self.history.respace(i, pace / self.paces[i])
+        self.paces[i] = pace
+
+    def _walls(self, clock: FloatArray, counts: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Walls at the inner stages of first steps and at the ends of steps, (sample, 12 + 8, 2, functions)."""
+        inner = FIRST_STEPS * INNER
+        shape = (len(counts), inner + _BLOCK, 2, self.basis.modes + 2)
         rows, columns = np.zeros(shape), np.zeros(shape)
         for i in np.flatnonzero(counts):
-            steps = np.arange(counts[i])[:, None]
-            moments = clock[i] + lengths[i] * np.append((steps + NODES[:5]).ravel(), counts[i])
+            slow = min(int(counts[i]), FIRST_STEPS + 1 - max(int(self.history.marks[i, 1]), 1))
+            within = (np.arange(max(slow, 0))[:, None] + INNER_NODES).ravel()
+            moments = clock[i] + self.paces[i] * np.append(within, np.arange(1, counts[i] + 1))
             walls = wall_traces(self.problems[i], self.basis, moments)
-            rows[i, : moments.size], columns[i, : moments.size] = walls.rows, walls.columns
-            self.corners = np.maximum(self.corners, walls.changed / (self.speeds[i] or 1.0))
+            where = np.append(np.arange(within.size), inner + np.arange(counts[i]))
+            rows[i, where], columns[i, where] = walls.rows, walls.columns
+            self.corners = np.maximum(self.corners, walls.changed / self.speeds[i])
         return rows, columns
 
     def _give_up(self, i: int, time: float, length: float) -> None:
