@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lawbound.solvers.cavity_basis import LEAST_DEGREE
-from lawbound.solvers.cavity_run import CavityRun, fastest_speed
-from lawbound.solvers.cavity_walls import of_rectangle
+from lawbound.solvers.cavity_run import CavityRun
+from lawbound.solvers.cavity_walls import largest_reynolds
 from lawbound.solvers.equation import NavierStokes
 from lawbound.solvers.problem import Problem, Trajectory
 
@@ -48,7 +48,9 @@ class GalerkinCavity:
 
     def __post_init__(self) -> None:
         if self.modes is not None and self.modes < LEAST_DEGREE:
-            raise ValueError(f"modes={self.modes} are too few for a streamfunction; use modes ≥ {LEAST_DEGREE}.")
+            raise ValueError(
+                f"modes={self.modes} are too few for a streamfunction; use modes ≥ {LEAST_DEGREE}."
+            )
         for name in ("step", "tolerance", "resolution"):
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value > 0.0):
@@ -109,7 +111,9 @@ def _check_batch(problems: Sequence[Problem]) -> None:
                 "`lawbound.solve` picks the solver that fits."
             )
         if problem.source is not None:
-            raise ValueError(f"`{problem.name}` has a source; GalerkinCavity moves its fluid by the walls alone.")
+            raise ValueError(
+                f"`{problem.name}` has a source; GalerkinCavity moves its fluid by the walls alone."
+            )
         reynolds = largest_reynolds(problem)
         if reynolds > MOST_REYNOLDS:
             raise ValueError(
@@ -118,14 +122,6 @@ def _check_batch(problems: Sequence[Problem]) -> None:
             )
     if any(problem.grid != grid or not np.array_equal(problem.times, times) for problem in problems):
         raise ValueError("A batch got several grids or output times; group the problems by grid and times.")
-
-
-def largest_reynolds(problem: Problem) -> float:
-    """The Reynolds number of a problem's fastest speed and longest side."""
-    assert isinstance(problem.equation, NavierStokes)
-    grid = of_rectangle(problem)
-    length = max(grid.x.upper - grid.x.lower, grid.y.upper - grid.y.lower)
-    return problem.equation.reynolds * fastest_speed(problem) * length
 
 
 def _first_degree(problem: Problem) -> int:

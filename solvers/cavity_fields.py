@@ -116,9 +116,7 @@ def divergence_of(flow: Flow, scales: FloatArray) -> FloatArray:
     """The largest |u_x + v_y| of a flow at Chebyshev nodes, by the differentiation matrix of these nodes, (...)."""
     along = chebyshev.differentiation_matrix(flow.u.shape[-1])
     across = chebyshev.differentiation_matrix(flow.v.shape[-2])
-    return np.asarray(
-        np.abs(scales[0] * flow.u @ along.T + scales[1] * across @ flow.v).max(axis=(-2, -1))
-    )
+    return np.asarray(np.abs(scales[0] * flow.u @ along.T + scales[1] * across @ flow.v).max(axis=(-2, -1)))
 
 
 def spectrum_tail(flow: Flow) -> FloatArray:

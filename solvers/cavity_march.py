@@ -289,7 +289,14 @@ def _first_step(psi, nu, dt, scales, tables, rows, columns, factors, still, zs, 
     wall_mass, wall_stokes = np.empty((n, n)), np.empty((n, n))
     start = zs[mark[0]]
     advected[0] = ns[mark[0]]
-    of_walls(np.ascontiguousarray(psi[n:]), np.ascontiguousarray(psi[:, n:].T), scales, tables.products, wall_mass, wall_stokes)
+    of_walls(
+        np.ascontiguousarray(psi[n:]),
+        np.ascontiguousarray(psi[:, n:].T),
+        scales,
+        tables.products,
+        wall_mass,
+        wall_stokes,
+    )
     modes[:] = psi[:n, :n]
     apply(0.0, nu, scales, a, r, even, modes, diffused[0])
     _add(nu, wall_stokes, diffused[0])
@@ -367,7 +374,25 @@ def _next_step(psi, nu, dt, scales, tables, row, column, factors, zs, ns, fs, ma
 
 
 @compiled
-def march(first, last, nus, steps, counts, scales, tables, rows, columns, still, psis, zs, ns, fs, marks, worst, done):  # type: ignore[no-untyped-def]
+def march(
+    first,
+    last,
+    nus,
+    steps,
+    counts,
+    scales,
+    tables,
+    rows,
+    columns,
+    still,
+    psis,
+    zs,
+    ns,
+    fs,
+    marks,
+    worst,
+    done,
+):  # type: ignore[no-untyped-def]
     """Advance samples `first` … `last` by `counts` steps of length `steps`, in place.
 
     rows, columns: the walls' data at the 4 inner stages of up to 3 first steps, then at the ends of all steps, (sample,
@@ -390,7 +415,12 @@ def march(first, last, nus, steps, counts, scales, tables, rows, columns, still,
             apply(1.0, 0.0, scales, a, r, even, modes, mass)
             wall_mass = np.empty((n, n))
             of_walls(
-                np.ascontiguousarray(psi[n:]), np.ascontiguousarray(psi[:, n:].T), scales, tables.products, wall_mass, unused
+                np.ascontiguousarray(psi[n:]),
+                np.ascontiguousarray(psi[:, n:].T),
+                scales,
+                tables.products,
+                wall_mass,
+                unused,
             )
             _add(1.0, wall_mass, mass)
             _push(psi, nu, scales, tables, mass, zs[s], ns[s], fs[s], mark)
@@ -402,16 +432,44 @@ def march(first, last, nus, steps, counts, scales, tables, rows, columns, still,
             if step < slow:
                 at = np.empty((INNER + 1, 2, n + 2))
                 beside = np.empty((INNER + 1, 2, n + 2))
-                at[:INNER], beside[:INNER] = rows[s, step * INNER : (step + 1) * INNER], columns[s, step * INNER : (step + 1) * INNER]
+                at[:INNER], beside[:INNER] = (
+                    rows[s, step * INNER : (step + 1) * INNER],
+                    columns[s, step * INNER : (step + 1) * INNER],
+                )
                 at[INNER], beside[INNER] = rows[s, end], columns[s, end]
                 error = _first_step(
-                    psi, nu, dt, scales, tables, at, beside, factors, still, zs[s], ns[s], fs[s], mark, done[s]
+                    psi,
+                    nu,
+                    dt,
+                    scales,
+                    tables,
+                    at,
+                    beside,
+                    factors,
+                    still,
+                    zs[s],
+                    ns[s],
+                    fs[s],
+                    mark,
+                    done[s],
                 )
             else:
                 if step == max(slow, 0):
                     factorize(1.0, dt * nu / _ALPHA, scales, a, r, even, factors[0], factors[1], factors[2])
                 error = _next_step(
-                    psi, nu, dt, scales, tables, rows[s, end], columns[s, end], factors, zs[s], ns[s], fs[s], mark, done[s]
+                    psi,
+                    nu,
+                    dt,
+                    scales,
+                    tables,
+                    rows[s, end],
+                    columns[s, end],
+                    factors,
+                    zs[s],
+                    ns[s],
+                    fs[s],
+                    mark,
+                    done[s],
                 )
             if not error <= 1e100:
                 worst[s] = np.inf

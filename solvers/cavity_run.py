@@ -17,11 +17,27 @@ from lawbound.solvers.cavity_fields import (
     total_head,
 )
 from lawbound.solvers.cavity_history import History
-from lawbound.solvers.cavity_march import FIRST_STEPS, INNER, INNER_NODES, KEPT, lid_power, march, put_walls, tables_of
+from lawbound.solvers.cavity_march import (
+    FIRST_STEPS,
+    INNER,
+    INNER_NODES,
+    KEPT,
+    lid_power,
+    march,
+    put_walls,
+    tables_of,
+)
 from lawbound.solvers.cavity_stokes import Stokes
-from lawbound.solvers.cavity_walls import chebyshev_points, of_rectangle, scales_of, wall_speeds, wall_traces
+from lawbound.solvers.cavity_walls import (
+    chebyshev_points,
+    fastest_speed,
+    of_rectangle,
+    reynolds_of,
+    scales_of,
+    wall_speeds,
+    wall_traces,
+)
 from lawbound.solvers.compiled import over_samples
-from lawbound.solvers.equation import NavierStokes
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import SolverError
 from lawbound.solvers.spectral import initial_values
@@ -37,25 +53,12 @@ _START = 16
 _ORDER, _CARE = 4, 0.7
 
 
-def fastest_speed(problem: Problem) -> float:
-    """The largest speed of the walls at the output times, or of the initial state; 1 where nothing moves."""
-    walls = float(np.abs(wall_speeds(problem, problem.times, 33)).max())
-    speed = max(walls, _initial_speed(problem)) if problem.initial.any() else walls
-    return speed or 1.0
-
-
-def _initial_speed(problem: Problem) -> float:
-    """The largest velocity of the initial streamfunction, as 33² Chebyshev nodes tell."""
-    scales = scales_of(of_rectangle(problem))
-    values = initial_values(problem, *chebyshev_points(of_rectangle(problem), 33))
-    slope = chebyshev.differentiation_matrix(33)
-    return float(max(np.abs(scales[0] * values @ slope.T).max(), np.abs(scales[1] * slope @ values).max()))
-
-
 class CavityRun:
     """Cavities on one grid with the same output times, all with streamfunctions of one degree."""
 
-    def __init__(self, problems: Sequence[Problem], degree: int, tolerance: float, step: float | None) -> None:
+    def __init__(
+        self, problems: Sequence[Problem], degree: int, tolerance: float, step: float | None
+    ) -> None:
         self.problems, self.tolerance, self.step = problems, tolerance, step
         self.basis = clamped_basis(degree)
         # ω u·∇Φ is of degree 3 N − 1; five quarters of N points leave an alias far below the tail of the spectrum.
@@ -63,7 +66,7 @@ class CavityRun:
         self.tables = tables_of(self.basis, self.quadrature.points.size)
         grid = of_rectangle(problems[0])
         self.scales, self.times = scales_of(grid), problems[0].times
-        self.nus = np.array([1.0 / _reynolds(problem) for problem in problems])
+        self.nus = np.array([1.0 / reynolds_of(problem) for problem in problems])
         area = 4.0 / float(self.scales.prod())
         self.speeds = np.array([fastest_speed(problem) for problem in problems]) * np.sqrt(area)
         rest = Stokes(1.0, 0.0, self.scales, self.basis.a, self.basis.r)
@@ -113,7 +116,9 @@ class CavityRun:
 
     def _block(self, clock: FloatArray, left: IntArray, stop: float, least: float) -> None:
         """Up to 8 steps of each sample's own length, all of them taken back where the error of one is too large."""
-        for i in np.flatnonzero((left % 2 == 0) & (left > 0) & self.roomy & (self.history.marks[:, 1] == KEPT)):
+        for i in np.flatnonzero(
+            (left % 2 == 0) & (left > 0) & self.roomy & (self.history.marks[:, 1] == KEPT)
+        ):
             self._change_pace(i, 2.0 * self.paces[i])
             left[i] //= 2
         counts = np.minimum(left, _BLOCK)
@@ -169,7 +174,9 @@ class CavityRun:
 
     def _give_up(self, i: int, time: float, length: float) -> None:
         remedy = (
-            "give a shorter `step`, or leave it out" if self.step is not None else "give a larger `tolerance`, smoother walls"
+            "give a shorter `step`, or leave it out"
+            if self.step is not None
+            else "give a larger `tolerance`, smoother walls"
         )
         raise SolverError(
             f"Sample {i} ({self.problems[i].name}, {self.problems[i].equation}) broke down after t={time:.6g} with a step of "
@@ -225,8 +232,3 @@ class CavityRun:
     def _wall_means(self, problem: Problem) -> FloatArray:
         speeds = wall_speeds(problem, self.times, self.basis.degree + 1)
         return np.asarray((speeds @ (0.5 * chebyshev.clenshaw_curtis(self.basis.degree + 1))).T)
-
-
-def _reynolds(problem: Problem) -> float:
-    assert isinstance(problem.equation, NavierStokes)
-    return float(problem.equation.reynolds)

@@ -77,9 +77,7 @@ def factorize(mass, kappa, scales, a, r, even, across, along, inverses):  # type
         of_y, of_x = (ends[y], ends[y + 1]), (ends[x], ends[x + 1])
         size = 2 * (of_y[1] - of_y[0] + of_x[1] - of_x[0])
         inverse = np.empty((size, size))
-        capacitance(
-            of_y, of_x, across, along, r[:, of_y[0] : of_y[1]], r[:, of_x[0] : of_x[1]], inverse
-        )
+        capacitance(of_y, of_x, across, along, r[:, of_y[0] : of_y[1]], r[:, of_x[0] : of_x[1]], inverse)
         invert(inverse)
         inverses[parity, :size, :size] = inverse
 

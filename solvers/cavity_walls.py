@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from lawbound.solvers import chebyshev
 from lawbound.solvers.cavity_basis import ClampedBasis
+from lawbound.solvers.equation import NavierStokes
 from lawbound.solvers.grid import Rectangle
 from lawbound.solvers.problem import Problem
+from lawbound.solvers.spectral import initial_values
 
 FloatArray = NDArray[np.float64]
 
@@ -49,6 +51,34 @@ def wall_speeds(problem: Problem, times: FloatArray, points: int) -> FloatArray:
     x, y = chebyshev_points(of_rectangle(problem), points)
     sides = problem.walls.sides
     return np.array([sides[side].values(times, y if side[0] == "x" else x) for side in sides])
+
+
+def fastest_speed(problem: Problem) -> float:
+    """The largest speed of the walls at the output times, or of the initial state; 1 where nothing moves."""
+    walls = float(np.abs(wall_speeds(problem, problem.times, 33)).max())
+    speed = max(walls, _initial_speed(problem)) if problem.initial.any() else walls
+    return speed or 1.0
+
+
+def _initial_speed(problem: Problem) -> float:
+    """The largest velocity of the initial streamfunction, as 33² Chebyshev nodes tell."""
+    scales = scales_of(of_rectangle(problem))
+    values = initial_values(problem, *chebyshev_points(of_rectangle(problem), 33))
+    slope = chebyshev.differentiation_matrix(33)
+    return float(max(np.abs(scales[0] * values @ slope.T).max(), np.abs(scales[1] * slope @ values).max()))
+
+
+def reynolds_of(problem: Problem) -> float:
+    """The number in its equation: 1 / ν."""
+    assert isinstance(problem.equation, NavierStokes)
+    return problem.equation.reynolds
+
+
+def largest_reynolds(problem: Problem) -> float:
+    """The Reynolds number of a problem's fastest speed and longest side."""
+    grid = of_rectangle(problem)
+    length = max(grid.x.upper - grid.x.lower, grid.y.upper - grid.y.lower)
+    return reynolds_of(problem) * fastest_speed(problem) * length
 
 
 def wall_traces(problem: Problem, basis: ClampedBasis, times: FloatArray) -> WallTraces:
