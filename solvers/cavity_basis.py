@@ -68,6 +68,13 @@ class ClampedBasis:
             chosen[:, : self.modes].T @ (weights[:, None] * chosen[:, : self.modes + 2])
         )
 
+    def transfer_from(self, other: "ClampedBasis") -> FloatArray:
+        """X such that modes X c here are, up to what this basis lacks, the modes c of another one, (modes, other's modes)."""
+        both = min(self.degree, other.degree) + 1
+        weights = 2.0 / (2.0 * np.arange(both) + 1.0)
+        mine, theirs = self.series[2, :both, : self.modes], other.series[2, :both, : other.modes]
+        return np.asarray(mine.T @ (weights[:, None] * theirs))
+
 
 @lru_cache(maxsize=16)
 def clamped_basis(degree: int) -> ClampedBasis:

@@ -20,6 +20,7 @@ from lawbound.solvers.cavity_fields import (
     spectrum_tail,
     total_head,
 )
+from lawbound.solvers.cavity_march import product
 from lawbound.solvers.cavity_stokes import Stokes
 from lawbound.solvers.cavity_walls import (
     chebyshev_points,
@@ -29,6 +30,7 @@ from lawbound.solvers.cavity_walls import (
     scales_of,
     wall_speeds,
 )
+from lawbound.solvers.compiled import compiled
 from lawbound.solvers.grid import Rectangle
 from lawbound.solvers.problem import Problem
 from lawbound.solvers.solver import SolverError
@@ -41,8 +43,12 @@ MOST_REYNOLDS = 10_000.0
 _FIRST_REYNOLDS, _FACTOR, _LEAST_FACTOR = 150.0, 2.6, 1.05
 # Iterations for one Reynolds number, directions of one linear solution, and how closely it is solved.
 _NEWTON, _DIRECTIONS, _CLOSENESS = 14, 600, 3e-3
-# How closely the flows on the way are solved.
-_ON_THE_WAY = 3e-3
+# The largest last correction of flows on the way, and of any one, in speeds of the fastest wall.
+_ON_THE_WAY, _LOST = 0.03, 1.5
+# Longer products of two vectors start threads in the library of matrices, which gain nothing here.
+_SHORT = 8192
+# Beyond this degree the way up is walked with fewer modes.
+_MANY_MODES = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +125,7 @@ class SteadyCavity:
                 f"{MOST_REYNOLDS:g}, beyond which no steady flow is stable: run GalerkinCavity in time."
             )
         degree = self.modes or 2 * round(12.0 + 0.4 * np.sqrt(reynolds))
-        flow = _Newton(problem, degree).climb(reynolds, self.tolerance)
+        flow = _solved(problem, degree, reynolds, self.tolerance)
         if flow.tail > self.resolution:
             warnings.warn(
                 f"`{problem.name}` is not resolved by modes={degree}: the last coefficients of its velocity are {flow.tail:.1e} of the "
@@ -127,6 +133,19 @@ class SteadyCavity:
                 stacklevel=2,
             )
         return flow
+
+
+def _solved(problem: Problem, degree: int, reynolds: float, tolerance: float) -> SteadyFlow:
+    """The way up is walked with fewer modes where there are many: the count of iterations does not depend on them."""
+    fine = _Newton(problem, degree)
+    if degree <= _MANY_MODES:
+        return fine.finished(*fine.climb(reynolds, tolerance))
+    coarse = _Newton(problem, max(_MANY_MODES, 2 * round(0.3 * degree)))
+    start, _ = coarse.climb(reynolds, _ON_THE_WAY * _CLOSENESS)
+    between = fine.basis.transfer_from(coarse.basis)
+    c, residual = fine.newton(between @ start @ between.T, 1.0 / reynolds_of(problem), tolerance)
+    fine.iterations += coarse.iterations
+    return fine.finished(c, residual)
 
 
 class _Newton:
@@ -143,8 +162,11 @@ class _Newton:
         self.known = self._known()
         points, n = self.quadrature.points, self.basis.modes
         sx, sy = self.scales
-        self.of_x = [self.basis.values(points, d)[:, :n] * sx**d for d in range(3)]
-        self.of_y = [self.basis.values(points, d)[:, :n] * sy**d for d in range(3)]
+        tables = [self.basis.values(points, d)[:, :n] for d in range(3)]
+        self.of_x = [np.ascontiguousarray(table * sx**d) for d, table in enumerate(tables)]
+        self.of_y = [np.ascontiguousarray(table * sy**d) for d, table in enumerate(tables)]
+        self.turned_x = [np.ascontiguousarray(table.T) for table in self.of_x]
+        self.turned_y = [np.ascontiguousarray(table.T) for table in self.of_y]
         w = self.quadrature.weights
         self.weights = np.outer(w, w) / (sx * sy)
         smooth = flow_at(self.basis, self.scales, self.known, points, points)
@@ -188,14 +210,15 @@ class _Newton:
 
     def flow(self, c: FloatArray) -> Flow:
         """The flow of modes alone at the quadrature's points."""
-        flat = c @ self.of_x[0].T
-        omega = -(self.of_y[2] @ flat) - self.of_y[0] @ (c @ self.of_x[2].T)
-        return Flow(self.known, self.of_y[1] @ flat, -(self.of_y[0] @ (c @ self.of_x[1].T)), omega)
+        of_x, of_y = self.turned_x, self.of_y
+        flat = _times(c, of_x[0])
+        omega = -_times(of_y[2], flat) - _times(of_y[0], _times(c, of_x[2]))
+        return Flow(self.known, _times(of_y[1], flat), -_times(of_y[0], _times(c, of_x[1])), omega)
 
     def tested(self, through_x: FloatArray, through_y: FloatArray) -> FloatArray:
         """∫ f·∇Φ dA of a flux f at the quadrature's points."""
-        along = (self.of_y[0].T @ (self.weights * through_x)) @ self.of_x[1]
-        return np.asarray(along + (self.of_y[1].T @ (self.weights * through_y)) @ self.of_x[0])
+        along = _times(_times(self.turned_y[0], self.weights * through_x), self.of_x[1])
+        return along + _times(_times(self.turned_y[1], self.weights * through_y), self.of_x[0])
 
     def correction(self, c: FloatArray, nu: float) -> tuple[FloatArray, Flow]:
         """What is missing, seen through the creeping flow: B⁻¹ (N / ν) − c; and the flow."""
@@ -205,53 +228,61 @@ class _Newton:
         return self.creeping.solve(pushed - self.held) - c, now
 
     def newton(self, c: FloatArray, nu: float, tolerance: float) -> tuple[FloatArray, float]:
-        """Newton's method from c: the modes, and the last correction, infinite where it fails."""
-        shape, last = c.shape, np.inf
+        """Newton's method from c until a correction is within the tolerance: the modes, and that correction, infinite where it fails."""
         for _ in range(_NEWTON):
             missing, now = self.correction(c, nu)
-
-            def linear(d: FloatArray, now: Flow = now) -> FloatArray:
-                c = d.reshape(shape) / self.unit
-                own = self.flow(c)
-                pushed = self.tested(
-                    now.omega * own.u + own.omega * now.u, now.omega * own.v + own.omega * now.v
-                )
-                return ((c - self.creeping.solve(pushed / nu)) * self.unit).ravel()
-
-            step, count = gmres(linear, (missing * self.unit).ravel(), _CLOSENESS, _DIRECTIONS)
+            step, count = gmres(
+                lambda d, now=now: self._linear(d, now, nu),  # type: ignore[misc]
+                (missing * self.unit).ravel(),
+                _CLOSENESS,
+                _DIRECTIONS,
+            )
             self.iterations += count
             size = float(np.linalg.norm(step))
-            if not size < 1e3:
-                return c, np.inf
-            c, last = c + step.reshape(shape) / self.unit, size
-            # GMRES leaves a part of each correction; what it leaves is what the next one would be at best.
+            if not size < _LOST:
+                break
+            c = c + step.reshape(c.shape) / self.unit
+            # GMRES leaves that part of each correction, and the next one would be no less.
             if size * _CLOSENESS <= tolerance:
                 return c, size * _CLOSENESS
-        return c, np.inf if last > 0.1 * tolerance / _CLOSENESS else last
+        return c, np.inf
 
-    def climb(self, reynolds: float, tolerance: float) -> SteadyFlow:
-        """From creeping flow to the Reynolds number that is wanted."""
+    def _linear(self, d: FloatArray, now: Flow, nu: float) -> FloatArray:
+        """The derivative of `−correction` along d, in units of speed, (modes²,)."""
+        c = d.reshape(self.unit.shape) / self.unit
+        own = self.flow(c)
+        pushed = self.tested(now.omega * own.u + own.omega * now.u, now.omega * own.v + own.omega * now.v)
+        return np.asarray(((c - self.creeping.solve(pushed / nu)) * self.unit).ravel())
+
+    def climb(self, reynolds: float, tolerance: float) -> tuple[FloatArray, float]:
+        """From creeping flow to the Reynolds number that is wanted, guessing each flow from the last two."""
         nu = 1.0 / reynolds_of(self.problem)
-        c = np.zeros((self.basis.modes, self.basis.modes))
-        reached, factor = 0.0, _FACTOR
+        c = before = np.zeros(self.unit.shape)
+        reached, earlier, factor = 0.0, 0.0, _FACTOR
         aim = min(reynolds, _FIRST_REYNOLDS)
         while True:
-            final = aim >= reynolds
-            trial, residual = self.newton(c, nu * reynolds / aim, tolerance if final else _ON_THE_WAY)
+            ahead = np.log(aim / reached) / np.log(reached / earlier) if earlier > 0.0 else 0.0
+            close = tolerance if aim >= reynolds else _ON_THE_WAY * _CLOSENESS
+            trial, residual = self.newton(c + ahead * (c - before), nu * reynolds / aim, close)
+            if np.isfinite(residual) and aim >= reynolds:
+                return trial, residual
             if np.isfinite(residual):
-                if final:
-                    return self._finished(trial, nu, residual)
-                c, reached = trial, aim
-            else:
-                factor = np.sqrt(factor)
-                if factor < _LEAST_FACTOR:
-                    raise SolverError(
-                        f"The steady flow of `{self.problem.name}` was found up to Re={reached:.4g} and no further with modes="
-                        f"{self.basis.degree}; give more modes, or run GalerkinCavity in time if it need not be steady."
-                    )
+                before, c, earlier, reached = c, trial, reached, aim
+            elif (factor := np.sqrt(factor)) < _LEAST_FACTOR:
+                break
             aim = min(reynolds, (reached or aim / _FACTOR) * factor)
+        raise SolverError(
+            f"The steady flow of `{self.problem.name}` was found up to Re={reached:.4g} and no further with modes="
+            f"{self.basis.degree}; give more modes, or run GalerkinCavity in time if it need not be steady."
+        )
 
-    def _finished(self, c: FloatArray, nu: float, residual: float) -> SteadyFlow:
+    def finished(self, c: FloatArray, residual: float) -> SteadyFlow:
+        """The flow with its pressure; raises `SolverError` where Newton's method failed in the end."""
+        nu = 1.0 / reynolds_of(self.problem)
+        if not np.isfinite(residual):
+            raise SolverError(
+                f"Newton's method for `{self.problem.name}` does not get beyond modes={self.basis.degree} from fewer; give other modes."
+            )
         basis, scales, points = self.basis, self.scales, self.quadrature.points
         psi = self.known.copy()
         psi[: basis.modes, : basis.modes] += c
@@ -278,12 +309,38 @@ class _Newton:
         )  # fmt: skip
 
 
+def _times(left: FloatArray, right: FloatArray) -> FloatArray:
+    """left @ right on this thread: two cores that wait for each other in every small product are slower than one."""
+    out = np.empty((left.shape[0], right.shape[1]))
+    product(left, right, out)
+    return out
+
+
+@compiled
+def _orthogonalize(basis, count, image, column):  # type: ignore[no-untyped-def]
+    """Take from `image` its parts along the first rows of `basis`, one after the other, and note them; returns its length."""
+    size = image.size
+    for j in range(count):
+        row, part = basis[j], 0.0
+        for first in range(0, size, _SHORT):
+            last = min(size, first + _SHORT)
+            part += np.dot(row[first:last], image[first:last])
+        for i in range(size):
+            image[i] -= part * row[i]
+        column[j] = part
+    square = 0.0
+    for first in range(0, size, _SHORT):
+        last = min(size, first + _SHORT)
+        square += np.dot(image[first:last], image[first:last])
+    return np.sqrt(square)
+
+
 def gmres(
     linear: Callable[[FloatArray], FloatArray], right: FloatArray, closeness: float, most: int
 ) -> tuple[FloatArray, int]:
     """The vector whose image comes within `closeness` · |right| of `right`, or the nearest after `most` directions; their number.
 
-    Y. Saad, M. H. Schultz, SIAM J. Sci. Stat. Comput. 7, 1986, without restarts; orthogonalised twice.
+    Y. Saad, M. H. Schultz, SIAM J. Sci. Stat. Comput. 7, 1986, algorithm 3, without restarts.
     """
     size = float(np.linalg.norm(right))
     if size == 0.0:
@@ -293,21 +350,16 @@ def gmres(
     basis[0], rest[0] = right / size, size
     k = 0
     for k in range(most):
-        image = linear(basis[k])
-        column = basis[: k + 1] @ image
-        image = image - column @ basis[: k + 1]
-        again = basis[: k + 1] @ image
-        image, column = image - again @ basis[: k + 1], column + again
-        below = float(np.linalg.norm(image))
+        image, column = linear(basis[k]), np.empty(k + 2)
+        below = _orthogonalize(basis, k + 1, image, column)
         for i, (cosine, sine) in enumerate(turns[:k]):
             column[i], column[i + 1] = (
-                cosine * column[i] + sine * column[i + 1],
-                cosine * column[i + 1] - sine * column[i],
-            )
+                cosine * column[i] + sine * column[i + 1], cosine * column[i + 1] - sine * column[i],
+            )  # fmt: skip
         length = float(np.hypot(column[k], below))
         turns[k] = column[k] / length, below / length
         column[k] = length
-        triangle[: k + 1, k] = column
+        triangle[: k + 1, k] = column[: k + 1]
         rest[k], rest[k + 1] = turns[k, 0] * rest[k], -turns[k, 1] * rest[k]
         if abs(rest[k + 1]) <= closeness * size or below == 0.0:
             break
