@@ -1,9 +1,11 @@
 """The families that are installed, ours and plug-ins', as rows for a table."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lawbound.datasets.family import Family
+from lawbound.datasets.family import Distribution, Family
 from lawbound.datasets.plugins import load_all
+from lawbound.solvers.grid import of_points, on_plane
 
 
 @dataclass(frozen=True)
@@ -13,7 +15,7 @@ class Entry:
     name: str
     title: str
     equation: str
-    parameter: str
+    parameters: dict[str, str]
     splits: dict[str, str]
     domain: str
     times: str
@@ -26,15 +28,20 @@ def entries() -> list[Entry]:
     return [_entry(family) for family in load_all("problems").values()]
 
 
+def _described(distributions: Mapping[str, Distribution]) -> str:
+    return ", ".join(f"{parameter} in {distribution}" for parameter, distribution in distributions.items())
+
+
 def _entry(family: Family) -> Entry:
+    grid = family.grid(family.domain, family.nx)
     return Entry(
         name=family.name,
         title=family.title,
         equation=family.equation,
-        parameter=family.parameter,
-        splits={split: str(distribution) for split, distribution in family.splits.items()},
-        domain=f"[{family.domain[0]:g}, {family.domain[1]:.4g}]" + ("²" if family.dimension == 2 else ""),
+        parameters=dict(family.parameters),
+        splits={split: _described(distributions) for split, distributions in family.splits.items()},
+        domain=f"[{family.domain[0]:g}, {family.domain[1]:.4g}]" + ("²" if on_plane(grid) else ""),
         times=f"[{family.times[0]:g}, {family.times[1]:g}]",
-        grid=f"{' × '.join([str(family.nx)] * family.dimension)} cells × {family.nt} times",
+        grid=f"{' × '.join(map(str, grid.shape))} {'points' if of_points(grid) else 'cells'} × {family.nt} times",
         laws=family.laws,
     )

@@ -7,7 +7,8 @@ beside it, farther and farther away.
 
 import numpy as np
 
-from lawbound.datasets.family import Family, Uniform, Values, shifted
+from lawbound.datasets.family import Draw, Family, Uniform, Values, only, shifted
+from lawbound.datasets.random_data import Between, RandomFunction, averages
 from lawbound.solvers import (
     Cells,
     Constant,
@@ -27,20 +28,59 @@ from lawbound.solvers import (
 _REFERENCE = "Hansen et al., ICML 2023, arXiv:2302.11002"
 
 
-def _diffusion(k: float, grid: Cells, times: np.ndarray) -> Problem:
+def _diffusion(draw: Draw, grid: Cells, times: np.ndarray) -> Problem:
+    k = draw["k"]
     start = cell_averages(DecayingSine(k), 0.0, grid.faces)
     return Problem("diffusion", Constant(k), grid, Walls(Dirichlet(0.0), Dirichlet(0.0)), start, times)
 
 
-def _pme(m: float, grid: Cells, times: np.ndarray) -> Problem:
+def _pme(draw: Draw, grid: Cells, times: np.ndarray) -> Problem:
+    m = draw["m"]
     start = cell_averages(PorousMediumWave(m), float(times[0]), grid.faces)
     inlet = Dirichlet(PowerOfTime(scale=m, exponent=1.0 / m))
     return Problem("pme", Power(m), grid, Walls(inlet, Dirichlet(0.0)), start, times)
 
 
-def _stefan(u_star: float, grid: Cells, times: np.ndarray) -> Problem:
+def _stefan(draw: Draw, grid: Cells, times: np.ndarray) -> Problem:
+    u_star = draw["u_star"]
     start = cell_averages(StefanSimilarity(u_star), float(times[0]), grid.faces)
     return Problem("stefan", Step(u_star), grid, Walls(Dirichlet(1.0), Dirichlet(0.0)), start, times)
+
+
+def _random_diffusion(draw: Draw, grid: Cells, times: np.ndarray) -> Problem:
+    random, end = draw.random, float(times[-1])
+    start = averages(RandomFunction.drawn(random, 0.8), grid.faces)
+    walls = Walls(*(Dirichlet(RandomFunction.drawn(random, 0.25 * end)) for _ in range(2)))
+    return Problem("diffusion", Constant(draw["k"]), grid, walls, start, times)
+
+
+def _random_pme(draw: Draw, grid: Cells, times: np.ndarray) -> Problem:
+    start, walls = _positive(draw.random, grid, times)
+    return Problem("pme", Power(draw["m"]), grid, walls, start, times)
+
+
+def _random_stefan(draw: Draw, grid: Cells, times: np.ndarray) -> Problem:
+    start, walls = _positive(draw.random, grid, times)
+    return Problem("stefan", Step(draw["u_star"]), grid, walls, start, times)
+
+
+def _positive(random: np.random.Generator, grid: Cells, times: np.ndarray) -> tuple[np.ndarray, Walls]:
+    """A field and two wall series between 0 and 1: a density, or an enthalpy with several phases."""
+    start = averages(Between(RandomFunction.drawn(random, 0.15), 0.0, 1.0), grid.faces)
+    series = (Between(RandomFunction.drawn(random, 0.25 * float(times[-1])), 0.0, 1.0) for _ in range(2))
+    return start, Walls(*map(Dirichlet, series))
+
+
+def _sine(draw: Draw) -> DecayingSine:
+    return DecayingSine(draw["k"])
+
+
+def _wave(draw: Draw) -> PorousMediumWave:
+    return PorousMediumWave(draw["m"])
+
+
+def _similarity(draw: Draw) -> StefanSimilarity:
+    return StefanSimilarity(draw["u_star"])
 
 
 # How far the scheme's mass may be from the closed form's. The constants are twice what a sweep over grids and
@@ -48,25 +88,26 @@ def _stefan(u_star: float, grid: Cells, times: np.ndarray) -> Problem:
 # solution here depends on x and t through one combination with h.
 
 
-def _round_off(k: float, h: float, times: np.ndarray) -> np.ndarray:
+def _round_off(draw: Draw, h: float, times: np.ndarray) -> np.ndarray:
     # The scheme keeps the antisymmetry of sin x about π, so its mass stays 0.
     return np.full(times.shape, 1e-12)
 
 
-def _front_from_rest(m: float, h: float, times: np.ndarray) -> np.ndarray:
+def _front_from_rest(draw: Draw, h: float, times: np.ndarray) -> np.ndarray:
+    m = draw["m"]
     cells_filled = np.maximum(times / h, 1.0)
     # Once the front is in the last cell (x = t > 1 − h), some of it leaks through the wall ahead of time.
     leaving = 0.2 * (times > 1.0 - h)
     return np.asarray(h ** (1.0 + 1.0 / m) * (0.6 * cells_filled ** (1.0 / m - 1.0) + leaving))
 
 
-def _jump_at_start(u_star: float, h: float, times: np.ndarray) -> np.ndarray:
+def _jump_at_start(draw: Draw, h: float, times: np.ndarray) -> np.ndarray:
     cells_filled = np.maximum(np.sqrt(times) / h, 1.0)
     return np.asarray(0.4 * h / cells_filled)
 
 
-def _half(u_star: float) -> float:
-    return 0.5 * u_star
+def _half(draw: Draw) -> float:
+    return 0.5 * draw["u_star"]
 
 
 DIFFUSION = Family(
@@ -74,20 +115,23 @@ DIFFUSION = Family(
     title="linear diffusion of a decaying sine",
     equation="u_t = k u_xx",
     references=_REFERENCE,
-    parameter="k",
-    parameter_meaning="diffusivity",
-    splits={
-        "train": Uniform(1.0, 5.0),
-        "valid": Uniform(1.0, 5.0),
-        "test": Values((1.0, 5.0)),
-        "in-range": Uniform(1.0, 5.0),
-        **shifted((1.0, 5.0), (5.0, 6.0), (6.0, 7.0), (7.0, 8.0)),
-    },
+    parameters={"k": "diffusivity"},
+    splits=only(
+        "k",
+        {
+            "train": Uniform(1.0, 5.0),
+            "valid": Uniform(1.0, 5.0),
+            "test": Values((1.0, 5.0)),
+            "in-range": Uniform(1.0, 5.0),
+            **shifted((1.0, 5.0), (5.0, 6.0), (6.0, 7.0), (7.0, 8.0)),
+        },
+    ),
     domain=(0.0, 2.0 * np.pi),
     times=(0.0, 1.0),
     time_of_interest=0.5,
     build=_diffusion,
-    exact=DecayingSine,
+    exact=_sine,
+    build_random=_random_diffusion,
     mass_tolerance=_round_off,
 )
 
@@ -96,20 +140,23 @@ PME = Family(
     title="porous medium equation, front entering an empty domain",
     equation="u_t = (u^m u_x)_x",
     references=_REFERENCE,
-    parameter="m",
-    parameter_meaning="exponent of the conductivity k(u) = u^m",
-    splits={
-        "train": Uniform(1.0, 6.0),
-        "valid": Uniform(1.0, 6.0),
-        "test": Values((1.0, 3.0, 6.0)),
-        "in-range": Uniform(1.0, 6.0),
-        **shifted((2.0, 3.0), (3.0, 3.5), (3.5, 4.5), (4.5, 6.0)),
-    },
+    parameters={"m": "exponent of the conductivity k(u) = u^m"},
+    splits=only(
+        "m",
+        {
+            "train": Uniform(1.0, 6.0),
+            "valid": Uniform(1.0, 6.0),
+            "test": Values((1.0, 3.0, 6.0)),
+            "in-range": Uniform(1.0, 6.0),
+            **shifted((2.0, 3.0), (3.0, 3.5), (3.5, 4.5), (4.5, 6.0)),
+        },
+    ),
     domain=(0.0, 1.0),
     times=(0.0, 1.0),
     time_of_interest=0.5,
     build=_pme,
-    exact=PorousMediumWave,
+    exact=_wave,
+    build_random=_random_pme,
     mass_tolerance=_front_from_rest,
     solver=ImplicitDiffusion(),
 )
@@ -119,20 +166,23 @@ STEFAN = Family(
     title="one-phase Stefan problem, jump of u_star at the front",
     equation="u_t = (k(u) u_x)_x, k = 1 where u ≥ u_star, else 0",
     references=_REFERENCE,
-    parameter="u_star",
-    parameter_meaning="value of u at which the conductivity jumps",
-    splits={
-        "train": Uniform(0.55, 0.7),
-        "valid": Uniform(0.55, 0.7),
-        "test": Values((0.6, 0.5)),
-        "in-range": Uniform(0.55, 0.7),
-        **shifted((0.6, 0.65), (0.55, 0.6), (0.5, 0.55), (0.7, 0.75)),
-    },
+    parameters={"u_star": "value of u at which the conductivity jumps"},
+    splits=only(
+        "u_star",
+        {
+            "train": Uniform(0.55, 0.7),
+            "valid": Uniform(0.55, 0.7),
+            "test": Values((0.6, 0.5)),
+            "in-range": Uniform(0.55, 0.7),
+            **shifted((0.6, 0.65), (0.55, 0.6), (0.5, 0.55), (0.7, 0.75)),
+        },
+    ),
     domain=(0.0, 1.0),
     times=(0.0, 0.1),
     time_of_interest=0.05,
     build=_stefan,
-    exact=StefanSimilarity,
+    exact=_similarity,
+    build_random=_random_stefan,
     mass_tolerance=_jump_at_start,
     front_level=_half,
 )

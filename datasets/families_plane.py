@@ -10,11 +10,11 @@ The shifted splits are those of `pme`: train on `shift-train`, and test out of d
 
 import numpy as np
 
-from lawbound.datasets.family import Family, Uniform, Values, shifted
+from lawbound.datasets.family import Draw, Family, Uniform, Values, boxes, only, shifted
+from lawbound.datasets.random_data import Between, RandomFunction, averages
 from lawbound.solvers import (
     Barenblatt,
     Boxes,
-    Cells,
     ImplicitPlaneDiffusion,
     Neumann,
     Power,
@@ -24,20 +24,32 @@ from lawbound.solvers import (
 )
 
 _START, _RADIUS = 0.01, 0.4
+_BUMPS = 4
 
 
-def _dome(m: float) -> Barenblatt:
-    return Barenblatt.with_front(m, _RADIUS, _START, dimension=2)
+def _dome(draw: Draw) -> Barenblatt:
+    return Barenblatt.with_front(draw["m"], _RADIUS, _START, dimension=2)
 
 
-def _pme_2d(m: float, side: Cells, times: np.ndarray) -> Problem:
-    start = box_averages(_dome(m), float(times[0]), side.faces, side.faces)
+def _pme_2d(draw: Draw, grid: Boxes, times: np.ndarray) -> Problem:
+    start = box_averages(_dome(draw), float(times[0]), grid.x.faces, grid.y.faces)
     closed = Neumann(0.0)
     walls = Walls(closed, closed, closed, closed)
-    return Problem("pme-2d", Power(m), Boxes(side, side), walls, start, times)
+    return Problem("pme-2d", Power(draw["m"]), grid, walls, start, times)
 
 
-def _round_off(m: float, h: float, times: np.ndarray) -> np.ndarray:
+def _random_pme_2d(draw: Draw, grid: Boxes, times: np.ndarray) -> Problem:
+    """Products of functions of x and of y, added up, between 0 and 1."""
+    random, closed = draw.random, Neumann(0.0)
+    start = np.zeros(grid.shape)
+    for _ in range(_BUMPS):
+        along_x, along_y = (Between(RandomFunction.drawn(random, 0.4), 0.0, 1.0) for _ in range(2))
+        start += np.multiply.outer(averages(along_y, grid.y.faces), averages(along_x, grid.x.faces)) / _BUMPS
+    walls = Walls(closed, closed, closed, closed)
+    return Problem("pme-2d", Power(draw["m"]), grid, walls, start, times)
+
+
+def _round_off(draw: Draw, h: float, times: np.ndarray) -> np.ndarray:
     # The scheme keeps the mass of the first averages, and that is the closed form's up to their quadrature.
     return np.full(times.shape, 1e-11)
 
@@ -47,15 +59,17 @@ PME_2D = Family(
     title="porous medium equation on a square, a dome that spreads",
     equation="u_t = div(u^m grad u)",
     references="Barenblatt, Prikl. Mat. Mekh. 16, 1952; Vázquez, The Porous Medium Equation, Oxford 2007, (1.8)",
-    parameter="m",
-    parameter_meaning="exponent of the conductivity k(u) = u^m",
-    splits={
-        "train": Uniform(2.0, 3.0),
-        "valid": Uniform(2.0, 3.0),
-        "test": Values((2.0, 2.5, 3.0)),
-        "in-range": Uniform(2.0, 3.0),
-        **shifted((2.0, 3.0), (3.0, 3.5), (3.5, 4.5), (4.5, 6.0)),
-    },
+    parameters={"m": "exponent of the conductivity k(u) = u^m"},
+    splits=only(
+        "m",
+        {
+            "train": Uniform(2.0, 3.0),
+            "valid": Uniform(2.0, 3.0),
+            "test": Values((2.0, 2.5, 3.0)),
+            "in-range": Uniform(2.0, 3.0),
+            **shifted((2.0, 3.0), (3.0, 3.5), (3.5, 4.5), (4.5, 6.0)),
+        },
+    ),
     domain=(-1.0, 1.0),
     times=(_START, 1.0),
     time_of_interest=0.5,
@@ -64,6 +78,7 @@ PME_2D = Family(
     mass_tolerance=_round_off,
     nx=64,
     nt=51,
-    dimension=2,
+    grid=boxes,
+    build_random=_random_pme_2d,
     solver=ImplicitPlaneDiffusion(),
 )

@@ -11,7 +11,8 @@ The shifted splits are ours: train on `shift-train`, and test out of distributio
 
 import numpy as np
 
-from lawbound.datasets.family import Family, Uniform, Values, shifted
+from lawbound.datasets.family import Draw, Family, Uniform, Values, only, shifted
+from lawbound.datasets.random_data import Between, RandomFunction, averages
 from lawbound.solvers import (
     Advection,
     Cells,
@@ -28,39 +29,65 @@ from lawbound.solvers.exact_waves import AdvectedStep, BurgersRamp
 _REFERENCE = "Hansen et al., ICML 2023, arXiv:2302.11002"
 
 
-def _advection(beta: float, grid: Cells, times: np.ndarray) -> Problem:
+def _advection(draw: Draw, grid: Cells, times: np.ndarray) -> Problem:
+    beta = draw["beta"]
     start = cell_averages(AdvectedStep(beta), float(times[0]), grid.faces)
     return Problem("advection", Advection(beta), grid, Walls(Dirichlet(1.0), Outflow()), start, times)
 
 
-def _burgers(a: float, grid: Cells, times: np.ndarray) -> Problem:
+def _burgers(draw: Draw, grid: Cells, times: np.ndarray) -> Problem:
+    a = draw["a"]
     start = cell_averages(BurgersRamp(a), float(times[0]), grid.faces)
     return Problem("burgers-inviscid", InviscidBurgers(), grid, Walls(Dirichlet(a), Outflow()), start, times)
+
+
+def _random_advection(draw: Draw, grid: Cells, times: np.ndarray) -> Problem:
+    random = draw.random
+    start = averages(RandomFunction.drawn(random, 0.1), grid.faces)
+    inflow = Dirichlet(RandomFunction.drawn(random, 0.25 * float(times[-1])))
+    return Problem("advection", Advection(draw["beta"]), grid, Walls(inflow, Outflow()), start, times)
+
+
+def _random_burgers(draw: Draw, grid: Cells, times: np.ndarray) -> Problem:
+    random, top = draw.random, draw["a"]
+    start = averages(Between(RandomFunction.drawn(random, 0.2), 0.0, top), grid.faces)
+    inflow = Dirichlet(Between(RandomFunction.drawn(random, 0.25 * float(times[-1])), 0.0, top))
+    return Problem("burgers-inviscid", InviscidBurgers(), grid, Walls(inflow, Outflow()), start, times)
+
+
+def _step(draw: Draw) -> AdvectedStep:
+    return AdvectedStep(draw["beta"])
+
+
+def _ramp(draw: Draw) -> BurgersRamp:
+    return BurgersRamp(draw["a"])
 
 
 # The scheme takes in exactly f(g) t, so its mass is wrong only by what its smeared front lets out ahead of time. The
 # constants are twice what a sweep over grids and parameters shows (tests/datasets/test_families_waves.py).
 
 
-def _smeared_advection(beta: float, h: float, times: np.ndarray) -> np.ndarray:
+def _smeared_advection(draw: Draw, h: float, times: np.ndarray) -> np.ndarray:
+    beta = draw["beta"]
     # A second-order scheme smears a jump over h^{2/3} (βt)^{1/3}; what is beyond x falls off at least exponentially.
     width = h ** (2.0 / 3.0) * np.maximum(beta * times, h) ** (1.0 / 3.0)
     ahead = np.maximum(0.5 - beta * times, 0.0)
     return np.asarray(1e-12 + 0.6 * width * np.exp(-2.0 * ahead / width))
 
 
-def _smeared_shock(a: float, h: float, times: np.ndarray) -> np.ndarray:
+def _smeared_shock(draw: Draw, h: float, times: np.ndarray) -> np.ndarray:
+    a = draw["a"]
     # Characteristics run into a shock and keep it some cells wide, whatever the time.
     ahead = np.maximum(1.0 - 0.5 * (a * times - 1.0), 0.0)
     return np.asarray(a * (1e-12 + 0.5 * h * np.exp(-ahead / h)))
 
 
-def _half_of_one(beta: float) -> float:
+def _half_of_one(draw: Draw) -> float:
     return 0.5
 
 
-def _half(a: float) -> float:
-    return 0.5 * a
+def _half(draw: Draw) -> float:
+    return 0.5 * draw["a"]
 
 
 ADVECTION = Family(
@@ -68,20 +95,23 @@ ADVECTION = Family(
     title="linear advection of a step",
     equation="u_t + beta u_x = 0",
     references=_REFERENCE,
-    parameter="beta",
-    parameter_meaning="speed",
-    splits={
-        "train": Uniform(1.0, 5.0),
-        "valid": Uniform(1.0, 5.0),
-        "test": Values((1.0, 3.0)),
-        "in-range": Uniform(1.0, 5.0),
-        **shifted((1.0, 2.0), (0.5, 1.0), (2.0, 2.5), (2.5, 3.5)),
-    },
+    parameters={"beta": "speed"},
+    splits=only(
+        "beta",
+        {
+            "train": Uniform(1.0, 5.0),
+            "valid": Uniform(1.0, 5.0),
+            "test": Values((1.0, 3.0)),
+            "in-range": Uniform(1.0, 5.0),
+            **shifted((1.0, 2.0), (0.5, 1.0), (2.0, 2.5), (2.5, 3.5)),
+        },
+    ),
     domain=(0.0, 1.0),
     times=(0.0, 0.1),
     time_of_interest=0.1,
     build=_advection,
-    exact=AdvectedStep,
+    exact=_step,
+    build_random=_random_advection,
     mass_tolerance=_smeared_advection,
     front_level=_half_of_one,
     solver=FiniteVolumeWaves(),
@@ -92,20 +122,23 @@ BURGERS_INVISCID = Family(
     title="inviscid Burgers equation, a ramp that breaks into a shock",
     equation="u_t + (u^2 / 2)_x = 0",
     references=_REFERENCE,
-    parameter="a",
-    parameter_meaning="height and slope of the initial ramp",
-    splits={
-        "train": Uniform(1.0, 4.0),
-        "valid": Uniform(1.0, 4.0),
-        "test": Values((1.0, 3.0)),
-        "in-range": Uniform(1.0, 4.0),
-        **shifted((1.0, 4.0), (0.5, 1.0), (4.0, 4.5), (4.5, 5.0)),
-    },
+    parameters={"a": "height and slope of the initial ramp"},
+    splits=only(
+        "a",
+        {
+            "train": Uniform(1.0, 4.0),
+            "valid": Uniform(1.0, 4.0),
+            "test": Values((1.0, 3.0)),
+            "in-range": Uniform(1.0, 4.0),
+            **shifted((1.0, 4.0), (0.5, 1.0), (4.0, 4.5), (4.5, 5.0)),
+        },
+    ),
     domain=(-1.0, 1.0),
     times=(0.0, 0.5),
     time_of_interest=0.5,
     build=_burgers,
-    exact=BurgersRamp,
+    exact=_ramp,
+    build_random=_random_burgers,
     mass_tolerance=_smeared_shock,
     front_level=_half,
     solver=FiniteVolumeWaves(),

@@ -2,12 +2,22 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 from zlib import crc32
 
 import numpy as np
 
-from lawbound.solvers import Cells, ExplicitDiffusion, Problem, Solver
+from lawbound.solvers import (
+    Boxes,
+    Cells,
+    ExplicitDiffusion,
+    Grid,
+    Nodes,
+    PeriodicNodes,
+    Problem,
+    Rectangle,
+    Solver,
+)
 from lawbound.solvers.exact import ExactSolution
 
 
@@ -67,45 +77,104 @@ def shifted(*ranges: tuple[float, float]) -> dict[str, Distribution]:
     return {name: Uniform(low, high) for name, (low, high) in zip(SHIFTS, ranges, strict=True)}
 
 
+def only(parameter: str, splits: Mapping[str, Distribution]) -> dict[str, dict[str, Distribution]]:
+    """Splits of a family that has one parameter."""
+    return {split: {parameter: distribution} for split, distribution in splits.items()}
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One sample of a family: its parameters, and the seed of everything else that is random about it."""
+
+    seed: int
+    parameters: Mapping[str, float]
+
+    def __getitem__(self, name: str) -> float:
+        return self.parameters[name]
+
+    @property
+    def random(self) -> np.random.Generator:
+        """Random numbers for fields and series, the same whatever ranges the parameters are drawn from."""
+        return np.random.default_rng((self.seed, 1))
+
+
+#: What makes the grid of a family from its domain and `nx`.
+GridOf = Callable[[tuple[float, float], int], Grid]
+
+
+def cells(domain: tuple[float, float], nx: int) -> Grid:
+    """Averages over `nx` cells."""
+    return Cells(*domain, nx)
+
+
+def boxes(domain: tuple[float, float], nx: int) -> Grid:
+    """Averages over `nx` times `nx` cells of a square."""
+    return Boxes(Cells(*domain, nx), Cells(*domain, nx))
+
+
+def points(domain: tuple[float, float], nx: int) -> Grid:
+    """Values at `nx` equally spaced points, both ends included, with a quadrature of order 8 where so many are there."""
+    return Nodes(*domain, nx, order=min(8, nx // 2 + 1))
+
+
+def points_of_circle(domain: tuple[float, float], nx: int) -> Grid:
+    """Values at `nx` equally spaced points of a period."""
+    return PeriodicNodes(*domain, nx)
+
+
+def points_of_square(domain: tuple[float, float], nx: int) -> Grid:
+    """Values at `nx` times `nx` equally spaced points of a square, its sides included."""
+    side = Nodes(*domain, nx, order=min(8, nx // 2 + 1))
+    return Rectangle(side, side)
+
+
 @dataclass(frozen=True)
 class Family:
-    """A one-parameter family of problems on an interval, or on a square where `dimension` is 2.
+    """A distribution over problems on an interval or a square.
 
-    `build(parameter, grid, times)` makes a problem, `grid` being the cells along each side of a square; `exact(parameter)` its closed form; `mass_tolerance(
-    parameter, h, times)` bounds |∫u dx of the solver − ∫u dx of the closed form|; `front_level(parameter)` is half the jump at the
-    front, where there is one. Functions must be module-level, so that worker processes can be handed them.
+    `parameters` has the meaning of each by its name, and each split a distribution for each. `build(draw, grid, times)`
+    makes the problem of a draw on the grid that `grid(domain, nx)` is; `exact(draw)` is its closed form, where there is one.
+    Of the law `conservation`: where `mass_tolerance(draw, h, times)` is given, b(t) is the closed form's, and it bounds
+    |∫u dx of the solver − ∫u dx of the closed form|; else b(t) is what the walls let in. `front_level(draw)` is half
+    the jump at the front, where there is one. `build_random` makes the problem of a draw with random initial and boundary
+    data instead. Functions must be module-level, so that worker processes can be handed them.
     """
 
     name: str
     title: str
     equation: str
     references: str
-    parameter: str
-    parameter_meaning: str
-    splits: Mapping[str, Distribution]
+    parameters: Mapping[str, str]
+    splits: Mapping[str, Mapping[str, Distribution]]
     domain: tuple[float, float]
     times: tuple[float, float]
     time_of_interest: float
-    build: Callable[[float, Cells, np.ndarray], Problem]
-    exact: Callable[[float], ExactSolution]
-    mass_tolerance: Callable[[float, float, np.ndarray], np.ndarray]
-    front_level: Callable[[float], float] | None = None
+    build: Callable[[Draw, Any, np.ndarray], Problem]
+    exact: Callable[[Draw], ExactSolution] | None = None
+    mass_tolerance: Callable[[Draw, float, np.ndarray], np.ndarray] | None = None
+    front_level: Callable[[Draw], float] | None = None
+    build_random: Callable[[Draw, Any, np.ndarray], Problem] | None = None
+    grid: GridOf = cells
     nx: int = 200
     nt: int = 201
-    dimension: int = 1
     laws: tuple[str, ...] = field(default=("conservation",))
     solver: Solver = field(default=ExplicitDiffusion())
 
     def draw(
-        self, seed: int, split: str, index: int, override: Distribution | None = None
-    ) -> tuple[int, float]:
-        """Seed and parameter of sample `index` of a split; the same for any number of samples and workers.
+        self, seed: int, split: str, index: int, override: Mapping[str, Distribution] | None = None
+    ) -> Draw:
+        """Sample `index` of a split; the same for any number of samples and workers.
 
-        `numpy.random.default_rng(seed)` with the returned seed draws the parameter again.
+        `numpy.random.default_rng` with the seed of the draw draws the parameters again, one after the other.
         """
         sequence = np.random.SeedSequence(
             entropy=seed, spawn_key=(crc32(self.name.encode()), crc32(split.encode()), index)
         )
         own = int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
-        distribution = override if override is not None else self.splits[split]
-        return own, distribution.draw(index, np.random.default_rng(own))
+        random = np.random.default_rng(own)
+        distributions = {**self.splits[split], **(override or {})}
+        return Draw(own, {name: distributions[name].draw(index, random) for name in self.parameters})
+
+    def of(self, *values: float, seed: int = 0) -> Draw:
+        """The draw with these values of the parameters, in their order."""
+        return Draw(seed, dict(zip(self.parameters, values, strict=True)))

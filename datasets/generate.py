@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, as_completed
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field
 
 from lawbound.datasets import schema
-from lawbound.datasets.family import Family, Uniform
+from lawbound.datasets.family import Draw, Family, Uniform
 from lawbound.datasets.gather import gather
 from lawbound.datasets.plugins import find
 from lawbound.datasets.provenance import canonical_json, sha256
@@ -28,7 +28,7 @@ from lawbound.datasets.store import (
     write,
     write_manifest,
 )
-from lawbound.solvers import Cells
+from lawbound.solvers import Problem
 
 
 class Config(BaseModel):
@@ -41,6 +41,7 @@ class Config(BaseModel):
     samples: int = Field(gt=0)
     seed: int = Field(ge=0)
     split: str | None
+    data: Literal["closed-form", "random"] = "closed-form"
     nx: int = Field(ge=4)
     nt: int = Field(ge=2)
     times: tuple[float, float]
@@ -63,15 +64,17 @@ def generate(
     nt: int | None = None,
     times: tuple[float, float] | None = None,
     parameters: dict[str, tuple[float, float]] | None = None,
+    data: Literal["closed-form", "random"] = "closed-form",
     shard_size: int = 64,
 ) -> xr.Dataset:
     """Solve `samples` problems of a family and return them as one dataset in memory.
 
     Without `split`, 80 % are train, 10 % valid and 10 % test, each drawn from its own distribution; sample i
     of a split is the same whatever the number of samples. `parameters` replaces a parameter's distribution
-    by a uniform one. Raises `ValueError` for wrong arguments and where a law would not hold.
+    by a uniform one. `data="random"` gives a family that has a closed form random initial and boundary data
+    instead. Raises `ValueError` for wrong arguments and where a law would not hold.
     """
-    family, config = configure(problem, samples, seed, split, nx, nt, times, parameters, shard_size)
+    family, config = configure(problem, samples, seed, split, nx, nt, times, parameters, data, shard_size)
     return concatenated([solve_shard(family, config, shard) for shard in range(config.shards)])
 
 
@@ -129,6 +132,7 @@ def configure(
     nt: int | None = None,
     times: tuple[float, float] | None = None,
     parameters: dict[str, tuple[float, float]] | None = None,
+    data: Literal["closed-form", "random"] = "closed-form",
     shard_size: int = 64,
 ) -> tuple[Family, Config]:
     """Check the arguments and fill in the family's defaults; raises `ValueError` naming value, need and remedy."""
@@ -138,7 +142,7 @@ def configure(
     if seed < 0:
         raise ValueError(f"seed={seed}; give an integer ≥ 0.")
     if nx is not None and nx < 4:
-        raise ValueError(f"nx={nx} cells are too few; give at least 4 (the default is {family.nx}).")
+        raise ValueError(f"nx={nx} is too few; give at least 4 (the default is {family.nx}).")
     if nt is not None and nt < 2:
         raise ValueError(
             f"nt={nt} output times are too few; give at least 2, the start included (the default is {family.nt})."
@@ -146,11 +150,13 @@ def configure(
     if split is not None and split not in family.splits:
         raise ValueError(f"`{family.name}` has no split `{split}`; it has {', '.join(family.splits)}.")
     for name, (low, high) in (parameters or {}).items():
-        if name != family.parameter:
+        if name not in family.parameters:
             raise ValueError(
-                f"`{family.name}` has no parameter `{name}`; its parameter is `{family.parameter}`."
+                f"`{family.name}` has no parameter `{name}`; it has {', '.join(family.parameters)}."
             )
         Uniform(low, high)
+    if data == "random" and family.build_random is None:
+        raise ValueError(f"`{family.name}` has no other data than its own; leave out data={data!r} (--data).")
     start, stop = times if times is not None else family.times
     if not (np.isfinite(start) and np.isfinite(stop) and 0.0 <= start < stop):
         raise ValueError(
@@ -162,6 +168,7 @@ def configure(
         samples=samples,
         seed=seed,
         split=split,
+        data=data,
         nx=nx if nx is not None else family.nx,
         nt=nt if nt is not None else family.nt,
         times=(float(start), float(stop)),
@@ -177,23 +184,30 @@ def solve_shard(family: Family, config: Config, shard: int) -> xr.Dataset:
     chosen = range(shard * config.shard_size, min((shard + 1) * config.shard_size, config.samples))
     plan = design(config.samples, config.split)
     drawn = [_draw(family, config, *plan[i]) for i in chosen]
-    grid = Cells(*family.domain, config.nx)
+    grid = family.grid(family.domain, config.nx)
     times = np.linspace(*config.times, config.nt)
-    problems = [family.build(value, grid, times) for _, value in drawn]
+    build = _build(family, config)
     return gather(
         family,
-        [value for _, value in drawn],
-        family.solver.solve_batch(problems),
+        drawn,
+        family.solver.solve_batch([build(draw, grid, times) for draw in drawn]),
         samples=list(chosen),
         splits=[plan[i][0] for i in chosen],
-        seeds=[seed for seed, _ in drawn],
+        closed_form=config.data == "closed-form",
         config=config.model_dump(mode="json"),
     )
 
 
-def _draw(family: Family, config: Config, split: str, index: int) -> tuple[int, float]:
-    override = config.parameters.get(family.parameter)
-    return family.draw(config.seed, split, index, Uniform(*override) if override else None)
+def _build(family: Family, config: Config) -> Callable[[Draw, Any, np.ndarray], Problem]:
+    if config.data == "closed-form":
+        return family.build
+    assert family.build_random is not None  # `configure` has looked
+    return family.build_random
+
+
+def _draw(family: Family, config: Config, split: str, index: int) -> Draw:
+    override = {name: Uniform(*span) for name, span in config.parameters.items()}
+    return family.draw(config.seed, split, index, override)
 
 
 def _check_design(family: Family, config: Config) -> None:
@@ -201,16 +215,20 @@ def _check_design(family: Family, config: Config) -> None:
 
     The closed form of the mass is false from then on.
     """
-    right, few = family.domain[1], Cells(*family.domain, 4)
+    right, few = family.domain[1], family.grid(family.domain, 4)
+    build = _build(family, config)
     for split, index in design(config.samples, config.split):
-        _, value = _draw(family, config, split, index)
-        family.build(value, few, np.array(config.times))
-        leaves = family.exact(value).front_time(right)
+        draw = _draw(family, config, split, index)
+        build(draw, few, np.array(config.times))
+        if config.data == "random" or family.exact is None:
+            continue
+        leaves = family.exact(draw).front_time(right)
         if config.times[1] > leaves * (1 + 1e-12):
+            values = ", ".join(f"{name}={value:.4g}" for name, value in draw.parameters.items())
             raise ValueError(
-                f"`{family.name}` with {family.parameter}={value:.4g} has its front leave the domain at t={leaves:.4g}, "
+                f"`{family.name}` with {values} has its front leave the domain at t={leaves:.4g}, "
                 f"before the end t={config.times[1]:g}; its mass formula is false from then on. Give an earlier end "
-                f"(--times {config.times[0]:g}:{0.99 * leaves:.3g}) or another range of {family.parameter}."
+                f"(--times {config.times[0]:g}:{0.99 * leaves:.3g}) or another range of {', '.join(draw.parameters)}."
             )
 
 

@@ -1,7 +1,8 @@
 """The one place that knows how a dataset spells its dimensions, roles and attributes (schema 1.0, CF-1.11).
 
 Fields, parameters, walls and laws are found by the attribute `lawbound_role`; coordinates, weights and the split have
-fixed names. What the schema does not capture:
+fixed names. What is prescribed at a wall depends on sample and time, and on a plane, where it varies along the wall, on
+the coordinate along it. What the schema does not capture:
 grids that move or differ between samples, and laws that couple several times in one right-hand side. Data on a
 plane have a dimension `y` before `x`, with weights of its own; the weights of a box are their product.
 """
@@ -33,7 +34,7 @@ ROLES = frozenset(
 # What the variables of a role depend on, where that is fixed.
 _DIMENSIONS = {
     PARAMETER: (SAMPLE,), SEED: (SAMPLE,), SPLIT: (SAMPLE,), FRONT_LEVEL: (SAMPLE,),
-    WALL: (SAMPLE, TIME), INFLOW: (SAMPLE, TIME), FRONT: (SAMPLE, TIME),
+    INFLOW: (SAMPLE, TIME), FRONT: (SAMPLE, TIME),
     LAW_RHS: (SAMPLE, TIME), LAW_RESIDUAL: (SAMPLE, TIME), LAW_TOLERANCE: (SAMPLE, TIME),
 }  # fmt: skip
 
@@ -126,6 +127,15 @@ def require_finite(data: xr.Dataset) -> None:
             )
 
 
+def _wall_dims(data: xr.Dataset, wall: xr.DataArray) -> list[tuple[str, ...]]:
+    """What the values at a wall may depend on."""
+    found: list[tuple[str, ...]] = [(SAMPLE, TIME)]
+    if Y in data.dims:
+        side = str(wall.attrs.get("lawbound_bc_side", ""))
+        found.append((SAMPLE, TIME, Y if side.startswith(X) else X))
+    return found
+
+
 def _faults(data: xr.Dataset) -> Iterator[str]:
     missing = [name for name in REQUIRED_ATTRIBUTES if not isinstance(data.attrs.get(name), str)]
     if missing:
@@ -162,6 +172,8 @@ def _faults(data: xr.Dataset) -> Iterator[str]:
         wanted = (name.removesuffix("_weights"),) if role == WEIGHTS else _DIMENSIONS.get(str(role))
         if wanted is not None and variable.dims != wanted:
             yield f"`{name}` has dimensions {variable.dims}, its role `{role}` needs {wanted}"
+        if role == WALL and variable.dims not in _wall_dims(data, variable):
+            yield f"`{name}` has dimensions {variable.dims}, a wall's values need one of {_wall_dims(data, variable)}"
         if variable.dtype.kind not in "iuf":
             yield f"`{name}` has type {variable.dtype}; the schema stores numbers"
         if "long_name" not in variable.attrs:

@@ -8,7 +8,7 @@ _WHERE = {
     "compare": "lawbound.comparison",
     "enforce": "lawbound.constraints.enforcement",
     "fit": "lawbound.runs",
-    "from_arrays": "lawbound.datasets.gather",
+    "from_arrays": "lawbound.datasets.arrays",
     "generate": "lawbound.datasets.generate",
     "load": "lawbound.runs",
     "open": "lawbound.datasets.store",

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
+from math import prod
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +18,7 @@ from rich.table import Table
 
 from lawbound import arguments
 from lawbound.datasets.plugins import UnknownName
-from lawbound.terminal import console, notes, progress
+from lawbound.terminal import cell, console, notes, progress
 
 # Modules that load torch, matplotlib or xarray are imported inside the commands: `lawbound --help` is instant.
 
@@ -80,74 +81,13 @@ def list_(what: Literal["problems", "surrogates", "constraints", "tables"], *, j
     what
         Which list.
     """
-    rows = _LISTS[what]()
+    from lawbound.lists import LISTS, shown
+
+    rows = LISTS[what]()
     if json:
         _print_json({what: rows})
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in rows[0] if rows else ():
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*(_cell(_by_range(v) if key == "splits" else v) for key, v in row.items()))
-    console.print(table)
-
-
-def _by_range(splits: dict[str, str]) -> dict[str, list[str]]:
-    """Splits that draw from one range share a line: there are twice as many splits as ranges."""
-    names: dict[str, list[str]] = {}
-    for split, values in splits.items():
-        names.setdefault(values, []).append(split)
-    return names
-
-
-def _problems() -> list[dict[str, Any]]:
-    from lawbound.datasets.catalogue import entries
-
-    return [
-        {
-            "name": entry.name,
-            "equation": entry.equation,
-            "splits": {split: f"{entry.parameter} in {values}" for split, values in entry.splits.items()},
-            "x": entry.domain,
-            "t": entry.times,
-            "grid": entry.grid,
-            "laws": list(entry.laws),
-        }
-        for entry in entries()
-    ]
-
-
-def _surrogates() -> list[dict[str, Any]]:
-    from lawbound.datasets.plugins import load_all
-
-    return [
-        {"name": name, "what": kind.summary, "options": dict(kind().options())}
-        for name, kind in load_all("surrogates").items()
-    ]
-
-
-def _constraints() -> list[dict[str, Any]]:
-    from lawbound.constraints.enforcement import ENFORCEMENTS
-    from lawbound.datasets.plugins import load_all
-
-    return [
-        {
-            "name": name,
-            "what": (kind.__doc__ or "").splitlines()[0],
-            "needs": list(kind().inputs),
-            "how": list(ENFORCEMENTS),
-        }
-        for name, kind in load_all("constraints").items()
-    ]
-
-
-def _tables() -> list[dict[str, Any]]:
-    from lawbound.reproduce import TABLES
-
-    return [{"name": name, "what": what} for name, (what, _) in TABLES.items()]
-
-
-_LISTS = {"problems": _problems, "surrogates": _surrogates, "constraints": _constraints, "tables": _tables}
+    console.print(shown(what, rows))
 
 
 @app.command
@@ -169,7 +109,7 @@ def info(path: Path, *, json: Json = False) -> None:
     table.add_column(style="bold")
     table.add_column()
     for key, value in found.items():
-        table.add_row(key, _cell(value))
+        table.add_row(key, cell(value))
     console.print(table)
 
 
@@ -185,6 +125,7 @@ def generate(
     times: str | None = None,
     param: list[str] | None = None,
     split: str | None = None,
+    data: Literal["closed-form", "random"] = "closed-form",
     jobs: int = 1,
     shard: str | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
@@ -202,7 +143,7 @@ def generate(
     seed
         Sample i of a split depends on this, the problem, the split and i alone.
     nx
-        Number of cells.
+        Number of cells or points, on a square along each side.
     nt
         Number of output times, the start included.
     times
@@ -211,6 +152,8 @@ def generate(
         NAME=LOW:HIGH, drawn uniformly instead of the split's distribution.
     split
         Draw all samples from this split.
+    data
+        `random` gives a problem that has a closed form random initial and boundary data instead.
     jobs
         Processes.
     shard
@@ -233,12 +176,15 @@ def generate(
             nt=nt,
             times=arguments.span("--times", times),
             parameters=dict(arguments.named_span(text) for text in param or []),
+            data=data,
             shard_size=min(64, max(4, samples // 16)),
         )
     if dry_run:
-        megabytes = 4 * config.samples * config.nt * config.nx / 1e6
+        shape = family.grid(family.domain, config.nx).shape
+        megabytes = 4 * config.samples * config.nt * prod(shape) / 1e6
         console.print(
-            f"{config.samples} samples of {family.name} in {config.shards} shards, {config.nx} cells × {config.nt} times,"
+            f"{config.samples} samples of {family.name} in {config.shards} shards, "
+            f"{' × '.join(map(str, shape))} positions × {config.nt} times,"
         )
         console.print(f"about {megabytes:.1f} MB before compression, into {out}. Nothing was written.")
         return
@@ -539,11 +485,3 @@ def demo(*, out: Out = Path("lawbound-demo"), seed: int = 0) -> None:
 
 def _print_json(value: object) -> None:
     print(json.dumps(value, allow_nan=False))
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, dict):
-        return "\n".join(f"{key}: {_cell(inner)}" for key, inner in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value)
-    return str(value)

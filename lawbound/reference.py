@@ -1,5 +1,6 @@
 """The first row of every table: the solver itself, judged by the closed form where there is one."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,14 +18,15 @@ _CLOSED_FORM = "against the closed form"
 
 
 def family_of(data: xr.Dataset) -> Family | None:
-    """The family of the dataset's problem, if it is installed and the data carry its parameter."""
+    """The family of the dataset's problem, if it is installed, has a closed form, and the data are of that."""
     try:
         family = find("problems", str(data.attrs["lawbound_problem"]))
     except UnknownName:
         return None
-    if not isinstance(family, Family) or family.parameter not in data:
+    if not isinstance(family, Family) or family.exact is None or not set(family.parameters) <= set(data):
         return None
-    return family
+    config = json.loads(str(data.attrs["lawbound_config"]))
+    return None if config.get("data") == "random" else family
 
 
 def solver_scores(
@@ -65,9 +67,13 @@ def _against(
     samples: NDArray[np.int64],
     time: float,
 ) -> dict[str, NDArray[np.float64]]:
-    values = data[family.parameter].values[samples]
+    assert family.exact is not None  # `family_of` has looked
+    values = np.stack([data[name].values[samples] for name in family.parameters], axis=1)
     x = data[schema.X].values
-    solutions = [family.exact(float(value)) for value in values]
+    seeds = data["seed"].values[samples].tolist() if "seed" in data else [0] * samples.size
+    solutions = [
+        family.exact(family.of(*row, seed=seed)) for row, seed in zip(values.tolist(), seeds, strict=True)
+    ]
     if f"{schema.X}_bounds" in data:
         bounds = data[f"{schema.X}_bounds"].values
         faces = np.append(bounds[:, 0], bounds[-1, 1])

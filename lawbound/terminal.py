@@ -31,3 +31,12 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+def cell(value: object) -> str:
+    """A value as a cell of a table: lists on one line, mappings on a line for each key."""
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {cell(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return str(value)

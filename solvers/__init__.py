@@ -6,20 +6,27 @@ from lawbound.solvers.coefficient import Constant, Custom, Phases, Power, Step
 from lawbound.solvers.conservation_law import Advection, InviscidBurgers
 from lawbound.solvers.equation import NavierStokes, ViscousBurgers, Wave
 from lawbound.solvers.exact import DecayingSine, PorousMediumWave, StefanSimilarity, cell_averages
+from lawbound.solvers.exact_heat import HeatedRod, StokesLayer
+from lawbound.solvers.exact_vibrations import Drum, StandingWaves
 from lawbound.solvers.exact_waves import AdvectedSine, AdvectedStep, BurgersRamp, BurgersRiemann, BurgersSine
+from lawbound.solvers.functions import AtPoint, AtTime, PowerOfTime, SineOfTime
 from lawbound.solvers.gpme import ExplicitDiffusion
 from lawbound.solvers.grid import Boxes, Cells, ChebyshevNodes, Grid, Nodes, PeriodicNodes, Rectangle
+from lawbound.solvers.heat import SpectralHeat
 from lawbound.solvers.hyperbolic import FiniteVolumeWaves
 from lawbound.solvers.implicit_diffusion import ImplicitDiffusion
 from lawbound.solvers.plane import ExplicitPlaneDiffusion, ImplicitPlaneDiffusion
 from lawbound.solvers.problem import Problem, Trajectory
-from lawbound.solvers.solver import Solver, SolverError
-from lawbound.solvers.walls import Dirichlet, Neumann, NoSlip, Outflow, Periodic, PowerOfTime, Robin, Walls
+from lawbound.solvers.solver import ResolutionWarning, Solver, SolverError
+from lawbound.solvers.walls import Dirichlet, Neumann, NoSlip, Outflow, Periodic, Robin, Walls
+from lawbound.solvers.wave import SpectralWave
 
 __all__ = [
     "AdvectedSine",
     "AdvectedStep",
     "Advection",
+    "AtPoint",
+    "AtTime",
     "Barenblatt",
     "Boxes",
     "BurgersRamp",
@@ -31,10 +38,12 @@ __all__ = [
     "Custom",
     "DecayingSine",
     "Dirichlet",
+    "Drum",
     "ExplicitDiffusion",
     "ExplicitPlaneDiffusion",
     "FiniteVolumeWaves",
     "Grid",
+    "HeatedRod",
     "ImplicitDiffusion",
     "ImplicitPlaneDiffusion",
     "InviscidBurgers",
@@ -51,11 +60,17 @@ __all__ = [
     "PowerOfTime",
     "Problem",
     "Rectangle",
+    "ResolutionWarning",
     "Robin",
+    "SineOfTime",
     "Solver",
     "SolverError",
+    "SpectralHeat",
+    "SpectralWave",
+    "StandingWaves",
     "StefanSimilarity",
     "Step",
+    "StokesLayer",
     "Trajectory",
     "ViscousBurgers",
     "Walls",

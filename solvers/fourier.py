@@ -30,6 +30,15 @@ def coefficients(values: FloatArray) -> ComplexArray:
     return np.asarray(c)
 
 
+def values(c: ComplexArray, n: int) -> FloatArray:
+    """u at x = j/n along the last axis, from coefficients of waves that n points carry; missing ones are 0."""
+    scaled = (0.5 * n) * c
+    scaled[..., 0] *= 2.0
+    if n % 2 == 0 and c.shape[-1] == n // 2 + 1:
+        scaled[..., -1] *= 2.0
+    return np.asarray(fft.irfft(scaled, n=n))
+
+
 def evaluate(c: ComplexArray, x: FloatArray) -> FloatArray:
     """u(x) = Re Σ_m c_m exp(2πi m x) at any points, (..., points)."""
     angles = np.multiply.outer(np.arange(c.shape[-1]), 2.0 * np.pi * np.asarray(x))
@@ -99,18 +108,21 @@ class Basis:
         return a
 
     def values(self, amplitudes: FloatArray) -> FloatArray:
-        """Values at `points` of a sum of waves, along the last axis."""
+        """Values at `points` of a sum of waves, along the last axis; amplitudes that are missing at its end are 0."""
+        n = self.n
         if self.kind == "periodic":
-            return np.asarray(fft.irfft(_complex(amplitudes) * _halves(self.n), n=self.n)) * self.n
+            return values(_complex(amplitudes), n)
         if self.kind == "dirichlet":
-            return np.asarray(fft.dst(amplitudes, type=1)) * 0.5
+            return np.asarray(fft.dst(0.5 * amplitudes, type=1, n=n, overwrite_x=True))
         if self.kind == "dirichlet-neumann":
-            return np.asarray(fft.dst(amplitudes, type=2)) * 0.5
+            return np.asarray(fft.dst(0.5 * amplitudes, type=2, n=n, overwrite_x=True))
         if self.kind == "neumann-dirichlet":
-            return np.asarray(fft.dct(amplitudes, type=2)) * 0.5
+            return np.asarray(fft.dct(0.5 * amplitudes, type=2, n=n, overwrite_x=True))
         a = 0.5 * amplitudes
-        a[..., [0, -1]] *= 2.0
-        return np.asarray(fft.dct(a, type=1))
+        a[..., 0] *= 2.0
+        if a.shape[-1] == n:
+            a[..., -1] *= 2.0
+        return np.asarray(fft.dct(a, type=1, n=n, overwrite_x=True))
 
     def evaluate(self, amplitudes: FloatArray, x: FloatArray) -> FloatArray:
         """Values of a sum of waves at any points of [0, 1], (..., points)."""
@@ -136,16 +148,6 @@ def _wavenumbers(kind: Kind, n: int) -> FloatArray:
     }.get(kind, np.pi * (m + 0.5))
     kappa.flags.writeable = False
     return np.asarray(kappa)
-
-
-@lru_cache(maxsize=64)
-def _halves(n: int) -> FloatArray:
-    """What turns amplitudes into the input of the inverse transform."""
-    halves = np.full(n // 2 + 1, 0.5)
-    halves[0] = 1.0
-    if n % 2 == 0:
-        halves[-1] = 1.0
-    return halves
 
 
 def _real(c: ComplexArray, n: int) -> FloatArray:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from lawbound.solvers.batch import Batch
 from lawbound.solvers.compiled import over_samples
+from lawbound.solvers.functions import PowerOfTime
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import SolverError
 from lawbound.solvers.step_control import (
@@ -24,7 +25,7 @@ from lawbound.solvers.step_control import (
     planned_step,
 )
 from lawbound.solvers.stepping import CONSTANT, GIVEN, POWER_OF_TIME, advance_all
-from lawbound.solvers.walls import Dirichlet, Neumann, PowerOfTime, Robin, Wall
+from lawbound.solvers.walls import Dirichlet, Neumann, Robin, Wall
 
 FloatArray = NDArray[np.float64]
 

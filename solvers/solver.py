@@ -25,3 +25,7 @@ class Solver(Protocol):
 
 class SolverError(RuntimeError):
     """A run that could not be finished; the message names the time and what to change."""
+
+
+class ResolutionWarning(UserWarning):
+    """A solution that its modes do not resolve; the message says how far they are from it and how many are needed."""

@@ -65,7 +65,7 @@ def _at(
             raise ValueError(
                 f"`{name}` of {problem.name} is not finite everywhere between the grid's points; give finite values."
             )
-        return np.array(np.broadcast_to(given, shape))
+        return given if given.shape == shape else np.array(np.broadcast_to(given, shape))
     if isinstance(grid, Rectangle):
         along_x = interpolated(values, grid.x, points[0])
         return np.ascontiguousarray(interpolated(along_x.T, grid.y, points[1]).T)

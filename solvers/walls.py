@@ -14,22 +14,6 @@ FloatArray = NDArray[np.float64]
 WallValue = float | Callable[..., ArrayLike]
 
 
-@dataclass(frozen=True)
-class PowerOfTime:
-    """The function g(t) = (scale · t)^exponent; a value, so problems that use it can be compared and printed.
-
-    >>> PowerOfTime(scale=2.0, exponent=0.5)(np.array([0.0, 2.0]))
-    array([0., 2.])
-    """
-
-    scale: float
-    exponent: float
-
-    def __call__(self, times: FloatArray) -> FloatArray:
-        """g at each time."""
-        return np.asarray((self.scale * np.asarray(times)) ** self.exponent)
-
-
 class _Valued:
     """What wall conditions with a value share."""
 

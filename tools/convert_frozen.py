@@ -16,9 +16,9 @@ import numpy as np
 import xarray as xr
 
 from lawbound.datasets import schema, store
+from lawbound.datasets.arrays import from_arrays
 from lawbound.datasets.families import PME, STEFAN
 from lawbound.datasets.family import Family
-from lawbound.datasets.gather import from_arrays
 from lawbound.solvers import Nodes
 
 OUT = Path(__file__).resolve().parents[1] / "lawbound" / "data"
@@ -47,10 +47,11 @@ def main() -> None:
 def moments(family: Family, root: xr.Dataset) -> xr.Dataset:
     now = root.isel(time=root.sizes["time"] // 2)
     # Parameters were stored in single precision; the test values have at most two digits.
-    parameters = np.round(root[family.parameter].values.astype(np.float64), 6)
+    (parameter,) = family.parameters
+    parameters = np.round(root[parameter].values.astype(np.float64), 6)
     grid, t = Nodes(*family.domain, root.sizes["x"]), family.time_of_interest
     assert np.allclose(grid.points, root.x.values, atol=1e-7) and np.isclose(t, now.time, atol=1e-7)
-    mass = np.array([[family.exact(value).integral(t, family.domain[1])] for value in parameters])
+    mass = np.array([[family.exact(family.of(value)).integral(t, family.domain[1])] for value in parameters])
     assert np.allclose(mass[:, 0], now.mass.values, rtol=1e-6)
     data = from_arrays(
         now.true_solution.values[:, None],
@@ -59,7 +60,7 @@ def moments(family: Family, root: xr.Dataset) -> xr.Dataset:
         weights=grid.weights,
         mass=mass,
         mass_source="analytic",
-        parameters={family.parameter: parameters},
+        parameters={parameter: parameters},
         split=["test"] * len(parameters),
         problem=family.name,
         title=f"{family.name}: outputs of the original ProbConserv network",
@@ -68,7 +69,7 @@ def moments(family: Family, root: xr.Dataset) -> xr.Dataset:
         | {"comment": COMMENT, "source": "amazon-science/probconserv, through tools/convert_frozen.py"}
     )
     if family.front_level is not None:
-        level = np.array([family.front_level(value) for value in parameters])
+        level = np.array([family.front_level(family.of(value)) for value in parameters])
         described = {
             "long_name": "value of u that marks the front: half the jump",
             "units": "1",

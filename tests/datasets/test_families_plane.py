@@ -21,7 +21,7 @@ def domes():
 
 
 def test_ranges_are_those_of_the_shifted_splits_of_pme():
-    ranges = [PME_2D.splits[f"shift-{name}"] for name in ("train", "small", "medium", "large")]
+    ranges = [PME_2D.splits[f"shift-{name}"]["m"] for name in ("train", "small", "medium", "large")]
     assert [(r.low, r.high) for r in ranges] == [(2.0, 3.0), (3.0, 3.5), (3.5, 4.5), (4.5, 6.0)]
 
 
@@ -40,16 +40,16 @@ def test_fields_have_dimensions_and_weights_along_y_and_x(domes):
 def test_the_solver_keeps_the_closed_form_s_mass_at_all_times(n):
     times = np.linspace(*PME_2D.times, 4)
     for m in (2.0, 3.3, 6.0):
-        run = PME_2D.solver.solve(PME_2D.build(m, Cells(*PME_2D.domain, n), times))
-        allowed = PME_2D.mass_tolerance(m, 2.0 / n, times)
-        assert (abs(run.total - PME_2D.exact(m).mass) <= allowed).all()
+        run = PME_2D.solver.solve(PME_2D.build(PME_2D.of(m), PME_2D.grid(PME_2D.domain, n), times))
+        allowed = PME_2D.mass_tolerance(PME_2D.of(m), 2.0 / n, times)
+        assert (abs(run.total - PME_2D.exact(PME_2D.of(m)).mass) <= allowed).all()
 
 
 def test_the_solver_stays_close_to_the_closed_form(domes):
     faces = np.append(domes.x_bounds[:, 0], domes.x_bounds[-1, 1])
     for i, m in enumerate(domes.m.values):
         for k in (1, 3):
-            exact = box_averages(PME_2D.exact(float(m)), float(domes.t[k]), faces, faces)
+            exact = box_averages(PME_2D.exact(PME_2D.of(float(m))), float(domes.t[k]), faces, faces)
             assert abs(domes.u[i, k].values - exact).sum() <= 0.03 * exact.sum()
 
 

@@ -93,7 +93,7 @@ def test_solving_one_problem_gives_a_checked_dataset_with_the_solver_s_own_ledge
     from lawbound.datasets.families import STEFAN
     from lawbound.solvers import Cells
 
-    data = lb.solve(STEFAN.build(0.6, Cells(0.0, 1.0, 30), np.linspace(0.0, 0.1, 5)))
+    data = lb.solve(STEFAN.build(STEFAN.of(0.6), Cells(0.0, 1.0, 30), np.linspace(0.0, 0.1, 5)))
     assert lb.check(data).ok
     assert data.law_conservation_rhs.attrs["lawbound_rhs_source"] == "ledger"
 

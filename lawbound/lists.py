@@ -1,0 +1,110 @@
+"""What is installed, plug-ins included: rows for programs, and the same for people."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lawbound.terminal import cell
+
+
+def shown(what: str, rows: list[dict[str, Any]]) -> RenderableType:
+    """Rows as a person reads them."""
+    return _paragraphs(rows) if what == "problems" else _table(rows)
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in rows[0] if rows else ():
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*map(cell, row.values()))
+    return table
+
+
+def _paragraphs(rows: list[dict[str, Any]]) -> Group:
+    """A problem has too much to say for a line of a table."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 1, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for row in rows:
+        where = f"{row['splits']['train']}; t in {row['t']}; x in {row['x']}; {row['grid']}; {', '.join(row['laws'])}"
+        table.add_row(row["name"], Text(f"{row['what']}\n{row['equation']}\n").append(where, style="dim"))
+    splits = sorted({split for row in rows for split in row["splits"]}, key=_order)
+    return Group(
+        table, Text(f"Ranges are those of the split train. Splits: {', '.join(splits)}; all ranges: --json.")
+    )
+
+
+def _order(split: str) -> tuple[int, str]:
+    known = (
+        "train",
+        "valid",
+        "test",
+        "in-range",
+        "shift-train",
+        "shift-small",
+        "shift-medium",
+        "shift-large",
+    )
+    return (known.index(split) if split in known else len(known), split)
+
+
+def _problems() -> list[dict[str, Any]]:
+    from lawbound.datasets.catalogue import entries
+
+    return [
+        {
+            "name": entry.name,
+            "what": entry.title,
+            "equation": entry.equation,
+            "parameters": entry.parameters,
+            "splits": entry.splits,
+            "x": entry.domain,
+            "t": entry.times,
+            "grid": entry.grid,
+            "laws": list(entry.laws),
+        }
+        for entry in entries()
+    ]
+
+
+def _surrogates() -> list[dict[str, Any]]:
+    from lawbound.datasets.plugins import load_all
+
+    return [
+        {"name": name, "what": kind.summary, "options": dict(kind().options())}
+        for name, kind in load_all("surrogates").items()
+    ]
+
+
+def _constraints() -> list[dict[str, Any]]:
+    from lawbound.constraints.enforcement import ENFORCEMENTS
+    from lawbound.datasets.plugins import load_all
+
+    return [
+        {
+            "name": name,
+            "what": (kind.__doc__ or "").splitlines()[0],
+            "needs": list(kind().inputs),
+            "how": list(ENFORCEMENTS),
+        }
+        for name, kind in load_all("constraints").items()
+    ]
+
+
+def _tables() -> list[dict[str, Any]]:
+    from lawbound.reproduce import TABLES
+
+    return [{"name": name, "what": what} for name, (what, _) in TABLES.items()]
+
+
+#: Rows by what is listed, for programs as they are.
+LISTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "problems": _problems,
+    "surrogates": _surrogates,
+    "constraints": _constraints,
+    "tables": _tables,
+}
