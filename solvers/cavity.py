@@ -1,8 +1,8 @@
 """The flow in a box whose walls slide: incompressible Navier–Stokes in time."""
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from warnings import warn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from lawbound.solvers.cavity_run import CavityRun
 from lawbound.solvers.cavity_walls import largest_reynolds
 from lawbound.solvers.equation import NavierStokes
 from lawbound.solvers.problem import Problem, Trajectory
+from lawbound.solvers.solver import ResolutionWarning
 
 FloatArray = NDArray[np.float64]
 
@@ -21,24 +22,27 @@ MOST_DEGREE = 128
 MOST_REYNOLDS = 20_000.0
 # Speeds at a corner, and changes of speed there, may be off by this much before somebody is told.
 _CORNER, _CORNER_GRADIENT = 1e-8, 1e-5
+# Samples that are stepped together.
+_TOGETHER = 32
 
 
 @dataclass(frozen=True)
-class GalerkinCavity:
+class SpectralCavity:
     """Spectral Galerkin method for the streamfunction of a flow in a rectangle with sliding walls (`NoSlip`).
 
-    u = (ψ_y, −ψ_x) with ψ a polynomial of degree `modes` in x and in y: the velocity has no divergence and sticks to the
-    walls to round-off, whatever the step. Diffusion is implicit and advection explicit, of order 4 in time. `tolerance`
-    bounds the estimated error of a step, as the root mean square of the velocity relative to the fastest wall or initial
-    velocity; with `step` given, steps have that length instead, shortened to meet the output times. Without `modes` the
-    degree follows from the Reynolds number and grows until the last coefficients of the velocity are below `resolution`
-    relative to the largest, 128 at most; with `modes` a tail above it is warned of. Where the walls' speeds disagree at a
-    corner the nearest polynomials are taken and a warning says so: vorticity diverges there.
+        u = (ψ_y, −ψ_x),    ∫ ∇Φ·∇ψ_t = ∫ ω u·∇Φ − (1/Re) ∫ ΔΦ Δψ    for all polynomials Φ of degree N that are clamped,
 
-    The trajectory has u as its state, v, p (mean 0), vorticity v_x − u_y and streamfunction (0 on the walls) as `others`,
-    and as diagnostics energy ½∫u² dA, power of the walls, dissipation, their integrals in time `work` and `dissipated`,
-    the largest divergence on the Chebyshev nodes, and the tail of the spectrum. Raises `ValueError` for a setting or a problem that does
-    not fit, `SolverError` for a run that breaks down.
+    ψ being a polynomial of degree N = `modes` in x and in y: the velocity has no divergence and sticks to the walls to
+    round-off, whatever the step. Diffusion is implicit and advection explicit, of order 4 in time. `tolerance` bounds in each
+    step the error of the formula of order 3, as the root mean square of the velocity relative to the fastest wall (or initial
+    velocity); with `step` given, steps are that long instead, but shorter at the start, and to meet output times. Without
+    `modes`, N follows from the Reynolds number and grows until the last coefficients of the velocity are below `resolution`
+    relative to the largest, up to 128. Where the walls' speeds disagree at a corner, the nearest polynomials are taken.
+
+    The trajectory has u as its state; v, p (mean 0), vorticity v_x − u_y and streamfunction (0 on the walls) as `others`; as
+    diagnostics the energy ½ ∫ u² dA, the walls' power and the dissipation (1/Re) ∫ ω² dA, their integrals over time `work` and
+    `dissipated`, the largest divergence on the Chebyshev nodes, and the tail of the spectrum. Raises `ValueError` for a
+    setting or a problem that does not fit, `SolverError` for a run that breaks down; warns of too few modes and of corners.
     """
 
     modes: int | None = None
@@ -61,7 +65,7 @@ class GalerkinCavity:
         """Name and version of the scheme with its settings, for provenance."""
         size = "chosen" if self.modes is None else self.modes
         pace = f"tolerance {self.tolerance:g}" if self.step is None else f"step {self.step:g}"
-        return f"galerkin-cavity 1 (modes {size}, {pace})"
+        return f"spectral-cavity 1 (modes {size}, {pace})"
 
     def solve(self, problem: Problem) -> Trajectory:
         """Solve one problem with `NavierStokes` on a `Rectangle`."""
@@ -74,32 +78,58 @@ class GalerkinCavity:
         _check_batch(problems)
         answers: dict[int, Trajectory] = {}
         degrees = {i: self.modes or _first_degree(problem) for i, problem in enumerate(problems)}
-        corners = np.zeros(2)
+        changed = np.zeros(2)
         while degrees:
-            waiting: dict[int, int] = {}
-            for degree in sorted(set(degrees.values())):
-                group = [i for i, chosen in degrees.items() if chosen == degree]
+            waiting = {}
+            for degree, group in _groups(degrees):
                 run = CavityRun([problems[i] for i in group], degree, self.tolerance, self.step)
-                for i, answer in zip(group, run.trajectories(self.name), strict=True):
-                    tail = float(answer.diagnostics["tail"].max())
-                    if self.modes is None and tail > self.resolution and degree < MOST_DEGREE:
+                for i, answer, corners in zip(group, run.trajectories(self.name), run.corners, strict=True):
+                    changed, tail = np.maximum(changed, corners), _tail_of(answer)
+                    # Where data disagree at a corner the spectrum falls slowly, and twice the modes would gain little.
+                    if (
+                        self.modes is None
+                        and tail > self.resolution
+                        and degree < MOST_DEGREE
+                        and not _told(corners)
+                    ):
                         waiting[i] = _next_degree(degree, tail, self.resolution)
-                        continue
-                    answers[i] = answer
-                    self._warn_of_tail(answer, degree, tail)
-                corners = np.maximum(corners, run.corners)
+                    else:
+                        answers[i] = answer
             degrees = waiting
-        _warn_of_corners(corners)
+        _warn_of_corners(changed)
+        self._warn_of_tails(list(answers.values()))
         return [answers[i] for i in range(len(problems))]
 
-    def _warn_of_tail(self, answer: Trajectory, degree: int, tail: float) -> None:
-        if tail > self.resolution:
-            warnings.warn(
-                f"`{answer.problem.name}` is not resolved by modes={degree}: the last coefficients of its velocity are {tail:.1e} of "
-                f"the largest; about modes={_next_degree(degree, tail, self.resolution, most=10**4)} would bring them to {self.resolution:g}, "
-                "unless walls jump in time or at corners.",
+    def _warn_of_tails(self, answers: Sequence[Trajectory]) -> None:
+        tails = [_tail_of(answer) for answer in answers]
+        worst = int(np.argmax(tails))
+        if tails[worst] > self.resolution:
+            modes = self.modes or _first_degree(answers[worst].problem)
+            needed = _next_degree(modes, tails[worst], self.resolution, most=10 * MOST_DEGREE)
+            warn(
+                f"`{answers[worst].problem.name}` is not resolved: the last coefficients of its velocity are {tails[worst]:.1e} of the "
+                f"largest, above resolution={self.resolution:g}; use modes={needed} or more (walls that jump in time or at a corner are "
+                "never resolved to the last).",
+                ResolutionWarning,
                 stacklevel=3,
             )
+
+
+def _groups(degrees: Mapping[int, int]) -> Iterator[tuple[int, list[int]]]:
+    """Samples of one degree, a few at a time: what is remembered of each takes as much room as its answer."""
+    for degree in sorted(set(degrees.values())):
+        group = [i for i, chosen in degrees.items() if chosen == degree]
+        for first in range(0, len(group), _TOGETHER):
+            yield degree, group[first : first + _TOGETHER]
+
+
+def _tail_of(answer: Trajectory) -> float:
+    """The largest after the start, where an impulse may be given."""
+    return float(answer.diagnostics["tail"][1:].max())
+
+
+def _told(corners: FloatArray) -> bool:
+    return bool(corners[0] > _CORNER or corners[1] > _CORNER_GRADIENT)
 
 
 def _check_batch(problems: Sequence[Problem]) -> None:
@@ -107,17 +137,17 @@ def _check_batch(problems: Sequence[Problem]) -> None:
     for problem in problems:
         if not isinstance(problem.equation, NavierStokes):
             raise ValueError(
-                f"`{problem.name}` is {problem.equation}; GalerkinCavity solves NavierStokes on a Rectangle with NoSlip walls. "
+                f"`{problem.name}` is {problem.equation}; SpectralCavity solves NavierStokes on a Rectangle with NoSlip walls. "
                 "`lawbound.solve` picks the solver that fits."
             )
         if problem.source is not None:
             raise ValueError(
-                f"`{problem.name}` has a source; GalerkinCavity moves its fluid by the walls alone."
+                f"`{problem.name}` has a source; SpectralCavity moves its fluid by the walls alone."
             )
         reynolds = largest_reynolds(problem)
         if reynolds > MOST_REYNOLDS:
             raise ValueError(
-                f"`{problem.name}` has a Reynolds number of {reynolds:.4g}, by its fastest wall and longest side; GalerkinCavity was "
+                f"`{problem.name}` has a Reynolds number of {reynolds:.4g}, by its fastest wall and longest side; SpectralCavity was "
                 f"checked up to {MOST_REYNOLDS:g}, so lower `reynolds` or the walls' speed."
             )
     if any(problem.grid != grid or not np.array_equal(problem.times, times) for problem in problems):
@@ -131,20 +161,24 @@ def _first_degree(problem: Problem) -> int:
 def _next_degree(degree: int, tail: float, wanted: float, most: int = MOST_DEGREE) -> int:
     """The degree at which a spectrum that decays geometrically would have its tail at `wanted`, by steps of at most a half."""
     grown = degree * np.log(wanted) / np.log(min(tail, 0.3))
-    return min(most, 2 * int(np.ceil(0.5 * max(degree + 4, min(1.05 * grown, 1.5 * degree)))))
+    half = np.ceil(0.5 * max(degree + 4, min(1.05 * grown, 1.5 * degree)))
+    return min(most, 2 * int(half))
 
 
 def _warn_of_corners(changed: FloatArray) -> None:
     corner, gradient = changed
     if corner > _CORNER:
-        warnings.warn(
+        warn(
             f"The speeds of two walls disagree at a corner by {corner:.2g} of the fastest; the nearest polynomials that agree are "
-            "used. Vorticity diverges there, and more modes help only algebraically; a speed that falls to 0 at the corners avoids it.",
+            "used. Vorticity diverges there, and more modes help only algebraically; let the speed fall to 0 at the corners, or take "
+            "SteadyCavity for a steady flow.",
+            ResolutionWarning,
             stacklevel=3,
         )
     elif gradient > _CORNER_GRADIENT:
-        warnings.warn(
-            f"The gradients of the walls' speeds disagree at a corner by {gradient:.2g}, which no smooth flow can have (∇·u = 0); the "
-            "nearest polynomials that agree are used, and more modes help only algebraically.",
+        warn(
+            f"The gradients of two walls' speeds disagree at a corner by {gradient:.2g}, which no smooth flow without divergence can "
+            "have; the nearest polynomials that agree are used, and more modes help only algebraically.",
+            ResolutionWarning,
             stacklevel=3,
         )

@@ -1,6 +1,7 @@
 """Past states of a multistep method, and how they look at another spacing."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,7 @@ class History:
         return self.zs, self.ns, self.fs
 
 
-def _lagrange(count: int, at: FloatArray) -> FloatArray:
+def _lagrange(count: int, at: NDArray[Any]) -> FloatArray:
     """Weights of the values at 0 … count − 1 in the polynomial's value at some points, (points, count)."""
     where = np.arange(count)
     others = where[:, None] != where

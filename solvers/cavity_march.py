@@ -21,6 +21,9 @@ from lawbound.solvers.cavity_stokes import apply, factorize, solve_factored
 from lawbound.solvers.compiled import compiled
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+#: 1 / D, weights of r^T r, inverses: see `cavity_stokes.factorize`.
+Factors = tuple[FloatArray, FloatArray, FloatArray]
 
 #: How many states are kept, the newest included: as many as doubling the step needs, and one.
 KEPT = 8
@@ -112,7 +115,11 @@ def tables_of(basis: ClampedBasis, points: int) -> Tables:
 
 
 @compiled
-def product(left, right, out):  # type: ignore[no-untyped-def]
+def product(
+    left: FloatArray,
+    right: FloatArray,
+    out: FloatArray,
+) -> None:
     """out = left @ right, in bands of rows that the library of matrices handles on this very thread."""
     rows = left.shape[0]
     band = max(4, _SMALL_PRODUCT // (left.shape[1] * right.shape[1]))
@@ -122,7 +129,12 @@ def product(left, right, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def advection(psi, scales, tables, out):  # type: ignore[no-untyped-def]
+def advection(
+    psi: FloatArray,
+    scales: FloatArray,
+    tables: Tables,
+    out: FloatArray,
+) -> float:
     """out_i = ∫ ω (u·∇Φ_i) dA, (n, n); returns ∫ ω² dA."""
     sx, sy = scales[0], scales[1]
     at, turned, weights = tables.at, tables.turned, tables.weights
@@ -159,18 +171,28 @@ def advection(psi, scales, tables, out):  # type: ignore[no-untyped-def]
     for j in range(n):
         for i in range(n):
             out[j, i] += across[j, i]
-    return enstrophy / (sx * sy)
+    return float(enstrophy / (sx * sy))
 
 
 @compiled
-def _weighted(values, weights):  # type: ignore[no-untyped-def]
+def _weighted(
+    values: FloatArray,
+    weights: FloatArray,
+) -> None:
     for j in range(values.shape[0]):
         for i in range(values.shape[1]):
             values[j, i] *= weights[i]
 
 
 @compiled
-def of_walls(rows, columns, scales, products, mass, stokes):  # type: ignore[no-untyped-def]
+def of_walls(
+    rows: FloatArray,
+    columns: FloatArray,
+    scales: FloatArray,
+    products: FloatArray,
+    mass: FloatArray,
+    stokes: FloatArray,
+) -> None:
     """Fill M w and B w, (n, n), of the walls' data: rows and columns of ψ's slopes, (2, functions)."""
     sx, sy = scales[0], scales[1]
     functions, n = products.shape[1], products.shape[2]
@@ -201,7 +223,11 @@ def of_walls(rows, columns, scales, products, mass, stokes):  # type: ignore[no-
 
 
 @compiled
-def put_walls(psi, rows, columns):  # type: ignore[no-untyped-def]
+def put_walls(
+    psi: FloatArray,
+    rows: FloatArray,
+    columns: FloatArray,
+) -> None:
     """Write the walls' data into the coefficients of ψ."""
     n = psi.shape[0] - 2
     for k in range(2):
@@ -211,7 +237,14 @@ def put_walls(psi, rows, columns):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def lid_power(psi, rows, columns, scales, ends, gram):  # type: ignore[no-untyped-def]
+def lid_power(
+    psi: FloatArray,
+    rows: FloatArray,
+    columns: FloatArray,
+    scales: FloatArray,
+    ends: FloatArray,
+    gram: FloatArray,
+) -> float:
     """∮ (tangential speed) ∂(tangential speed)/∂n ds: times ν, what the walls do to the fluid in a unit of time."""
     sx, sy = scales[0], scales[1]
     size = psi.shape[0]
@@ -230,7 +263,15 @@ def lid_power(psi, rows, columns, scales, ends, gram):  # type: ignore[no-untype
 
 
 @compiled
-def _combine(dt, count, explicit, implicit, advected, diffused, out):  # type: ignore[no-untyped-def]
+def _combine(
+    dt: float,
+    count: int,
+    explicit: FloatArray,
+    implicit: FloatArray,
+    advected: FloatArray,
+    diffused: FloatArray,
+    out: FloatArray,
+) -> None:
     """out += dt Σ explicit · advected − implicit · diffused."""
     n = out.shape[0]
     for k in range(count):
@@ -241,14 +282,24 @@ def _combine(dt, count, explicit, implicit, advected, diffused, out):  # type: i
 
 
 @compiled
-def _add(factor, values, out):  # type: ignore[no-untyped-def]
+def _add(
+    factor: float,
+    values: FloatArray,
+    out: FloatArray,
+) -> None:
     for j in range(out.shape[0]):
         for i in range(out.shape[1]):
             out[j, i] += factor * values[j, i]
 
 
 @compiled
-def _rms(c, scales, a, r, even):  # type: ignore[no-untyped-def]
+def _rms(
+    c: FloatArray,
+    scales: FloatArray,
+    a: FloatArray,
+    r: FloatArray,
+    even: int,
+) -> float:
     """(∫ u² dA)^½ of modes."""
     moved = np.empty(c.shape)
     apply(1.0, 0.0, scales, a, r, even, c, moved)
@@ -256,11 +307,17 @@ def _rms(c, scales, a, r, even):  # type: ignore[no-untyped-def]
     for j in range(c.shape[0]):
         for i in range(c.shape[1]):
             square += c[j, i] * moved[j, i]
-    return np.sqrt(abs(square))
+    return float(np.sqrt(abs(square)))
 
 
 @compiled
-def _rates(psi, nu, scales, tables, advected):  # type: ignore[no-untyped-def]
+def _rates(
+    psi: FloatArray,
+    nu: float,
+    scales: FloatArray,
+    tables: Tables,
+    advected: FloatArray,
+) -> tuple[float, float]:
     """N(ψ); returns the power of the walls and the dissipation."""
     n = psi.shape[0] - 2
     enstrophy = advection(psi, scales, tables, advected)
@@ -269,7 +326,17 @@ def _rates(psi, nu, scales, tables, advected):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _push(psi, nu, scales, tables, mass, zs, ns, fs, mark):  # type: ignore[no-untyped-def]
+def _push(
+    psi: FloatArray,
+    nu: float,
+    scales: FloatArray,
+    tables: Tables,
+    mass: FloatArray,
+    zs: FloatArray,
+    ns: FloatArray,
+    fs: FloatArray,
+    mark: IntArray,
+) -> None:
     """Make M ψ = `mass` and the rates of ψ the newest of the states kept."""
     mark[0] = (mark[0] + 1) % KEPT
     mark[1] = min(mark[1] + 1, KEPT)
@@ -278,7 +345,22 @@ def _push(psi, nu, scales, tables, mass, zs, ns, fs, mark):  # type: ignore[no-u
 
 
 @compiled
-def _first_step(psi, nu, dt, scales, tables, rows, columns, factors, still, zs, ns, fs, mark, done):  # type: ignore[no-untyped-def]
+def _first_step(
+    psi: FloatArray,
+    nu: float,
+    dt: float,
+    scales: FloatArray,
+    tables: Tables,
+    rows: FloatArray,
+    columns: FloatArray,
+    factors: Factors,
+    still: Factors,
+    zs: FloatArray,
+    ns: FloatArray,
+    fs: FloatArray,
+    mark: IntArray,
+    done: FloatArray,
+) -> float:
     """One step by Runge–Kutta; rows, columns: the walls at the inner stages and at the end. Returns the error's estimate."""
     a, r, even = tables.a, tables.r, tables.even
     n = a.size
@@ -337,7 +419,21 @@ def _first_step(psi, nu, dt, scales, tables, rows, columns, factors, still, zs, 
 
 
 @compiled
-def _next_step(psi, nu, dt, scales, tables, row, column, factors, zs, ns, fs, mark, done):  # type: ignore[no-untyped-def]
+def _next_step(
+    psi: FloatArray,
+    nu: float,
+    dt: float,
+    scales: FloatArray,
+    tables: Tables,
+    row: FloatArray,
+    column: FloatArray,
+    factors: Factors,
+    zs: FloatArray,
+    ns: FloatArray,
+    fs: FloatArray,
+    mark: IntArray,
+    done: FloatArray,
+) -> float:
     """One step by backward differences to the walls `row` and `column`; returns the error of the formula of order 3."""
     a, r, even = tables.a, tables.r, tables.even
     n = a.size
@@ -375,24 +471,24 @@ def _next_step(psi, nu, dt, scales, tables, row, column, factors, zs, ns, fs, ma
 
 @compiled
 def march(
-    first,
-    last,
-    nus,
-    steps,
-    counts,
-    scales,
-    tables,
-    rows,
-    columns,
-    still,
-    psis,
-    zs,
-    ns,
-    fs,
-    marks,
-    worst,
-    done,
-):  # type: ignore[no-untyped-def]
+    first: int,
+    last: int,
+    nus: FloatArray,
+    steps: FloatArray,
+    counts: IntArray,
+    scales: FloatArray,
+    tables: Tables,
+    rows: FloatArray,
+    columns: FloatArray,
+    still: Factors,
+    psis: FloatArray,
+    zs: FloatArray,
+    ns: FloatArray,
+    fs: FloatArray,
+    marks: IntArray,
+    worst: FloatArray,
+    done: FloatArray,
+) -> None:
     """Advance samples `first` … `last` by `counts` steps of length `steps`, in place.
 
     rows, columns: the walls' data at the 4 inner stages of up to 3 first steps, then at the ends of all steps, (sample,

@@ -51,6 +51,8 @@ _BLOCK = 8
 _START = 16
 # The error is that of a formula of order 3, 4 in one step; a step is doubled where this part of the tolerance will do.
 _ORDER, _CARE = 4, 0.7
+# Steps of a given length have blown up when their error is as large as the fastest speed.
+_LOST = 1.0
 
 
 class CavityRun:
@@ -68,10 +70,11 @@ class CavityRun:
         self.scales, self.times = scales_of(grid), problems[0].times
         self.nus = np.array([1.0 / reynolds_of(problem) for problem in problems])
         area = 4.0 / float(self.scales.prod())
-        self.speeds = np.array([fastest_speed(problem) for problem in problems]) * np.sqrt(area)
+        self.fastest = np.array([fastest_speed(problem) for problem in problems])
+        self.speeds = self.fastest * np.sqrt(area)
         rest = Stokes(1.0, 0.0, self.scales, self.basis.a, self.basis.r)
         self.still = (rest.across, rest.along, rest.inverses)
-        self.corners = np.zeros(2)
+        self.corners = np.zeros((len(problems), 2))
         self.steps = np.zeros(len(problems), dtype=np.int64)
         self.done = np.zeros((len(problems), 2))
         self.psis = np.array([self._start(problem, rest) for problem in problems])
@@ -106,8 +109,8 @@ class CavityRun:
         for start, stop in pairwise(self.times):
             clock = np.full(len(self.problems), start)
             left = np.maximum(np.ceil((stop - start) / self.paces * (1.0 - 1e-9)), 1.0).astype(np.int64)
-            for i, count in enumerate(left):
-                self._change_pace(i, float(stop - start) / int(count))
+            for i, count in enumerate(left.tolist()):
+                self._change_pace(i, float(stop - start) / count)
             while (left > 0).any():
                 self._block(clock, left, float(stop), 1e-10 * float(stop - start))
             kept.append(self.psis.copy())
@@ -116,9 +119,7 @@ class CavityRun:
 
     def _block(self, clock: FloatArray, left: IntArray, stop: float, least: float) -> None:
         """Up to 8 steps of each sample's own length, all of them taken back where the error of one is too large."""
-        for i in np.flatnonzero(
-            (left % 2 == 0) & (left > 0) & self.roomy & (self.history.marks[:, 1] == KEPT)
-        ):
+        for i in _where((left % 2 == 0) & (left > 0) & self.roomy & (self.history.marks[:, 1] == KEPT)):
             self._change_pace(i, 2.0 * self.paces[i])
             left[i] //= 2
         counts = np.minimum(left, _BLOCK)
@@ -130,8 +131,8 @@ class CavityRun:
             self.history.zs, self.history.ns, self.history.fs, self.history.marks, worst, self.done,
         )  # fmt: skip
         errors = worst / self.speeds
-        for i in np.flatnonzero(counts):
-            if errors[i] <= (self.tolerance if self.step is None else np.inf) and np.isfinite(errors[i]):
+        for i in _where(counts > 0):
+            if errors[i] <= (self.tolerance if self.step is None else _LOST):
                 left[i] -= counts[i]
                 clock[i] = clock[i] + self.paces[i] * counts[i] if left[i] else stop
                 self.steps[i] += counts[i]
@@ -162,14 +163,14 @@ class CavityRun:
         inner = FIRST_STEPS * INNER
         shape = (len(counts), inner + _BLOCK, 2, self.basis.modes + 2)
         rows, columns = np.zeros(shape), np.zeros(shape)
-        for i in np.flatnonzero(counts):
+        for i in _where(counts > 0):
             slow = min(int(counts[i]), FIRST_STEPS + 1 - max(int(self.history.marks[i, 1]), 1))
             within = (np.arange(max(slow, 0))[:, None] + INNER_NODES).ravel()
             moments = clock[i] + self.paces[i] * np.append(within, np.arange(1, counts[i] + 1))
             walls = wall_traces(self.problems[i], self.basis, moments)
             where = np.append(np.arange(within.size), inner + np.arange(counts[i]))
             rows[i, where], columns[i, where] = walls.rows, walls.columns
-            self.corners = np.maximum(self.corners, walls.changed / self.speeds[i])
+            self.corners[i] = np.maximum(self.corners[i], walls.changed / self.fastest[i])
         return rows, columns
 
     def _give_up(self, i: int, time: float, length: float) -> None:
@@ -232,3 +233,7 @@ class CavityRun:
     def _wall_means(self, problem: Problem) -> FloatArray:
         speeds = wall_speeds(problem, self.times, self.basis.degree + 1)
         return np.asarray((speeds @ (0.5 * chebyshev.clenshaw_curtis(self.basis.degree + 1))).T)
+
+
+def _where(chosen: NDArray[np.bool_]) -> list[int]:
+    return [int(i) for i in np.flatnonzero(chosen)]

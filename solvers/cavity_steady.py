@@ -1,8 +1,8 @@
 """The steady flow in a box whose walls slide, straight from the equations: Newton's method, no time."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from warnings import warn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ from lawbound.solvers.cavity_walls import (
 from lawbound.solvers.compiled import compiled
 from lawbound.solvers.grid import Rectangle
 from lawbound.solvers.problem import Problem
-from lawbound.solvers.solver import SolverError
+from lawbound.solvers.solver import ResolutionWarning, SolverError
 
 FloatArray = NDArray[np.float64]
 
@@ -122,14 +122,15 @@ class SteadyCavity:
         if reynolds > MOST_REYNOLDS:
             raise ValueError(
                 f"`{problem.name}` has a Reynolds number of {reynolds:.4g}, by its fastest wall and longest side; SteadyCavity goes up to "
-                f"{MOST_REYNOLDS:g}, beyond which no steady flow is stable: run GalerkinCavity in time."
+                f"{MOST_REYNOLDS:g}, beyond which no steady flow is stable: run SpectralCavity in time."
             )
         degree = self.modes or 2 * round(12.0 + 0.4 * np.sqrt(reynolds))
         flow = _solved(problem, degree, reynolds, self.tolerance)
         if flow.tail > self.resolution:
-            warnings.warn(
+            warn(
                 f"`{problem.name}` is not resolved by modes={degree}: the last coefficients of its velocity are {flow.tail:.1e} of the "
                 f"largest; try modes={2 * round(0.75 * degree)}.",
+                ResolutionWarning,
                 stacklevel=2,
             )
         return flow
@@ -273,7 +274,7 @@ class _Newton:
             aim = min(reynolds, (reached or aim / _FACTOR) * factor)
         raise SolverError(
             f"The steady flow of `{self.problem.name}` was found up to Re={reached:.4g} and no further with modes="
-            f"{self.basis.degree}; give more modes, or run GalerkinCavity in time if it need not be steady."
+            f"{self.basis.degree}; give more modes, or run SpectralCavity in time if it need not be steady."
         )
 
     def finished(self, c: FloatArray, residual: float) -> SteadyFlow:
@@ -317,7 +318,12 @@ def _times(left: FloatArray, right: FloatArray) -> FloatArray:
 
 
 @compiled
-def _orthogonalize(basis, count, image, column):  # type: ignore[no-untyped-def]
+def _orthogonalize(
+    basis: FloatArray,
+    count: int,
+    image: FloatArray,
+    column: FloatArray,
+) -> float:
     """Take from `image` its parts along the first rows of `basis`, one after the other, and note them; returns its length."""
     size = image.size
     for j in range(count):
@@ -332,7 +338,7 @@ def _orthogonalize(basis, count, image, column):  # type: ignore[no-untyped-def]
     for first in range(0, size, _SHORT):
         last = min(size, first + _SHORT)
         square += np.dot(image[first:last], image[first:last])
-    return np.sqrt(square)
+    return float(np.sqrt(square))
 
 
 def gmres(

@@ -18,7 +18,9 @@ FloatArray = NDArray[np.float64]
 
 
 @compiled
-def invert(matrix):  # type: ignore[no-untyped-def]
+def invert(
+    matrix: FloatArray,
+) -> None:
     """Replace a symmetric positive definite matrix by its inverse: Gauss–Jordan, which needs no pivots here."""
     n = matrix.shape[0]
     for k in range(n):
@@ -37,7 +39,15 @@ def invert(matrix):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def capacitance(of_y, of_x, across, along, ry, rx, out):  # type: ignore[no-untyped-def]
+def capacitance(
+    of_y: tuple[int, int],
+    of_x: tuple[int, int],
+    across: FloatArray,
+    along: FloatArray,
+    ry: FloatArray,
+    rx: FloatArray,
+    out: FloatArray,
+) -> None:
     """Fill I + U^T D⁻¹ U for one parity: `of_y`, `of_x` are the ranges of modes, `across` = 1 / D, `along` the weights of r^T r.
 
     `along[0]` weighs r^T r in y by the mode in x, `along[1]` that in x by the mode in y.
@@ -60,7 +70,17 @@ def capacitance(of_y, of_x, across, along, ry, rx, out):  # type: ignore[no-unty
 
 
 @compiled
-def factorize(mass, kappa, scales, a, r, even, across, along, inverses):  # type: ignore[no-untyped-def]
+def factorize(
+    mass: float,
+    kappa: float,
+    scales: FloatArray,
+    a: FloatArray,
+    r: FloatArray,
+    even: int,
+    across: FloatArray,
+    along: FloatArray,
+    inverses: FloatArray,
+) -> None:
     """Factors of `mass` · M + `kappa` · B: 1 / D (n, n), weights of r^T r (2, n), inverses (4, 4 ⌈n/2⌉, 4 ⌈n/2⌉)."""
     sx, sy = scales[0], scales[1]
     n = a.size
@@ -83,7 +103,15 @@ def factorize(mass, kappa, scales, a, r, even, across, along, inverses):  # type
 
 
 @compiled
-def solve_factored(across, along, r, even, inverses, right, out):  # type: ignore[no-untyped-def]
+def solve_factored(
+    across: FloatArray,
+    along: FloatArray,
+    r: FloatArray,
+    even: int,
+    inverses: FloatArray,
+    right: FloatArray,
+    out: FloatArray,
+) -> None:
     """C with (M + κ B) C = right, (n, n); `out` may be `right`."""
     n = right.shape[0]
     ends = (0, even, n)
@@ -136,7 +164,16 @@ def solve_factored(across, along, r, even, inverses, right, out):  # type: ignor
 
 
 @compiled
-def apply(mass, kappa, scales, a, r, even, c, out):  # type: ignore[no-untyped-def]
+def apply(
+    mass: float,
+    kappa: float,
+    scales: FloatArray,
+    a: FloatArray,
+    r: FloatArray,
+    even: int,
+    c: FloatArray,
+    out: FloatArray,
+) -> None:
     """out = (`mass` · M + `kappa` · B) c of modes, (n, n)."""
     sx, sy = scales[0], scales[1]
     n = a.size
