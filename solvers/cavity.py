@@ -1,5 +1,6 @@
 """The flow in a box whose walls slide: incompressible Navier–Stokes in time."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from warnings import warn
@@ -155,14 +156,13 @@ def _check_batch(problems: Sequence[Problem]) -> None:
 
 
 def _first_degree(problem: Problem) -> int:
-    return min(MOST_DEGREE, 2 * round(12.0 + 0.5 * np.sqrt(largest_reynolds(problem))))
+    return min(MOST_DEGREE, 2 * round(12.0 + 0.5 * math.sqrt(largest_reynolds(problem))))
 
 
 def _next_degree(degree: int, tail: float, wanted: float, most: int = MOST_DEGREE) -> int:
     """The degree at which a spectrum that decays geometrically would have its tail at `wanted`, by steps of at most a half."""
-    grown = degree * np.log(wanted) / np.log(min(tail, 0.3))
-    half = np.ceil(0.5 * max(degree + 4, min(1.05 * grown, 1.5 * degree)))
-    return min(most, 2 * int(half))
+    grown = degree * math.log(wanted) / math.log(min(tail, 0.3))
+    return min(most, 2 * math.ceil(0.5 * max(degree + 4, min(1.05 * grown, 1.5 * degree))))
 
 
 def _warn_of_corners(changed: FloatArray) -> None:
