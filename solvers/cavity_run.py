@@ -22,11 +22,9 @@ from lawbound.solvers.cavity_march import (
     INNER,
     INNER_NODES,
     KEPT,
-    lid_power,
     march,
-    put_walls,
-    tables_of,
 )
+from lawbound.solvers.cavity_rates import lid_power, put_walls, tables_of, walls_in
 from lawbound.solvers.cavity_stokes import Stokes
 from lawbound.solvers.cavity_walls import (
     chebyshev_points,
@@ -226,8 +224,7 @@ class CavityRun:
         )  # fmt: skip
 
     def _power(self, psi: FloatArray) -> float:
-        n = self.basis.modes
-        rows, columns = np.ascontiguousarray(psi[n:]), np.ascontiguousarray(psi[:, n:].T)
+        rows, columns = walls_in(psi)
         return float(lid_power(psi, rows, columns, self.scales, self.tables.ends, self.tables.gram))
 
     def _wall_means(self, problem: Problem) -> FloatArray:

@@ -99,7 +99,9 @@ def factorize(
         inverse = np.empty((size, size))
         capacitance(of_y, of_x, across, along, r[:, of_y[0] : of_y[1]], r[:, of_x[0] : of_x[1]], inverse)
         invert(inverse)
-        inverses[parity, :size, :size] = inverse
+        for j in range(size):
+            for i in range(size):
+                inverses[parity, j, i] = inverse[j, i]
 
 
 @compiled
