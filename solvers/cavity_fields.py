@@ -120,15 +120,17 @@ def divergence_of(flow: Flow, scales: FloatArray) -> FloatArray:
 
 
 def spectrum_tail(flow: Flow) -> FloatArray:
-    """How large the last Chebyshev coefficients of the velocity are against the largest, in x or y, (...).
+    """How large the last Chebyshev coefficients of the velocity are, in x or y, against the largest at any time, (...).
 
-    `flow` is at Chebyshev nodes. Coefficients are compared by their sums over the other direction.
+    `flow` is at Chebyshev nodes. Coefficients are compared by their sums over the other direction; the last eighth counts.
     """
-    tails = []
+    last, largest = [], []
     for turned in (False, True):
-        total = 0.0
+        total = np.zeros(())
         for field in (flow.u, flow.v):
             values = np.swapaxes(field, -1, -2) if turned else field
             total = total + (chebyshev.coefficients(values) ** 2).sum(axis=-2)
-        tails.append(chebyshev.tail(np.sqrt(total)))
-    return np.maximum(*tails)
+        size = np.sqrt(total)
+        last.append(size[..., -max(2, size.shape[-1] // 8) :].max(axis=-1))
+        largest.append(size.max())
+    return np.asarray(np.maximum(*last) / (max(largest) or 1.0))

@@ -49,8 +49,8 @@ _BLOCK = 8
 _START = 16
 # The error is that of a formula of order 3, 4 in one step; a step is doubled where this part of the tolerance will do.
 _ORDER, _CARE = 4, 0.7
-# Steps of a given length have blown up when their error is as large as the fastest speed.
-_LOST = 1.0
+# Steps of a given length have become unstable when their error is this part of the fastest speed.
+_LOST = 0.1
 
 
 class CavityRun:
