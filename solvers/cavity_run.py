@@ -50,7 +50,7 @@ _START = 16
 # The error is that of a formula of order 3, 4 in one step; a step is doubled where this part of the tolerance will do.
 _ORDER, _CARE = 4, 0.7
 # Steps of a given length have become unstable when their error is this part of the fastest speed.
-_LOST = 0.1
+_LOST = 0.01
 
 
 class CavityRun:
@@ -173,13 +173,13 @@ class CavityRun:
 
     def _give_up(self, i: int, time: float, length: float) -> None:
         remedy = (
-            "give a shorter `step`, or leave it out"
+            "it is not stable: give a shorter `step`, half of it or less, or leave it out"
             if self.step is not None
-            else "give a larger `tolerance`, smoother walls"
+            else "give a larger `tolerance`, more modes, or walls that change less abruptly"
         )
         raise SolverError(
             f"Sample {i} ({self.problems[i].name}, {self.problems[i].equation}) broke down after t={time:.6g} with a step of "
-            f"{length:.3g} and modes={self.basis.degree}; {remedy}, or more modes."
+            f"{length:.3g} and modes={self.basis.degree}; {remedy}."
         )
 
     def trajectories(self, solver: str) -> list[Trajectory]:

@@ -343,3 +343,12 @@ def test_a_step_that_is_too_long_is_an_error_not_a_number():
     fast = problem(5000.0, value=lambda t, x: 2.0 * np.tanh(t) * shape(t, x), times=(0.0, 10.0, 20.0))
     with pytest.raises(SolverError, match="give a shorter `step`"):
         SpectralCavity(modes=32, step=0.5, resolution=1.0).solve(fast)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("reynolds", "few", "many"), [(5000.0, 80, 112), (10_000.0, 104, 128)])
+def test_steady_flows_at_high_reynolds_numbers_do_not_depend_on_the_modes(reynolds, few, many):
+    given = problem(reynolds, value=1.0)
+    one, two = SteadyCavity(modes=few).solve(given), SteadyCavity(modes=many).solve(given)
+    np.testing.assert_allclose(extrema(one), extrema(two), atol=2e-5)
+    assert max(one.divergence, two.divergence) < 1e-10
