@@ -125,7 +125,7 @@ def generate(
     times: str | None = None,
     param: list[str] | None = None,
     split: str | None = None,
-    data: Literal["closed-form", "random"] = "closed-form",
+    data: Literal["standard", "random"] = "standard",
     jobs: int = 1,
     shard: str | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,

@@ -1,11 +1,15 @@
 """Solvers: problems in, trajectories out. Knows numpy, scipy and numba, and nothing of labels or learning."""
 
 from lawbound.solvers.barenblatt import Barenblatt, box_averages
+from lawbound.solvers.burgers import SpectralBurgers
+from lawbound.solvers.cavity import SpectralCavity
+from lawbound.solvers.cavity_steady import SteadyCavity
 from lawbound.solvers.choice import solver_for
 from lawbound.solvers.coefficient import Constant, Custom, Phases, Power, Step
 from lawbound.solvers.conservation_law import Advection, InviscidBurgers
 from lawbound.solvers.equation import NavierStokes, ViscousBurgers, Wave
 from lawbound.solvers.exact import DecayingSine, PorousMediumWave, StefanSimilarity, cell_averages
+from lawbound.solvers.exact_burgers import BurgersFront, ColeHopf, cole_hopf_sine
 from lawbound.solvers.exact_heat import HeatedRod, StokesLayer
 from lawbound.solvers.exact_vibrations import Drum, StandingWaves
 from lawbound.solvers.exact_waves import AdvectedSine, AdvectedStep, BurgersRamp, BurgersRiemann, BurgersSine
@@ -29,11 +33,13 @@ __all__ = [
     "AtTime",
     "Barenblatt",
     "Boxes",
+    "BurgersFront",
     "BurgersRamp",
     "BurgersRiemann",
     "BurgersSine",
     "Cells",
     "ChebyshevNodes",
+    "ColeHopf",
     "Constant",
     "Custom",
     "DecayingSine",
@@ -65,9 +71,12 @@ __all__ = [
     "SineOfTime",
     "Solver",
     "SolverError",
+    "SpectralBurgers",
+    "SpectralCavity",
     "SpectralHeat",
     "SpectralWave",
     "StandingWaves",
+    "SteadyCavity",
     "StefanSimilarity",
     "Step",
     "StokesLayer",
@@ -77,5 +86,6 @@ __all__ = [
     "Wave",
     "box_averages",
     "cell_averages",
+    "cole_hopf_sine",
     "solver_for",
 ]

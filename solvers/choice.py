@@ -1,7 +1,9 @@
 """Which solver takes a problem when the user does not say."""
 
+from lawbound.solvers.burgers import SpectralBurgers
+from lawbound.solvers.cavity import SpectralCavity
 from lawbound.solvers.conservation_law import ConservationLaw
-from lawbound.solvers.equation import Wave
+from lawbound.solvers.equation import NavierStokes, ViscousBurgers, Wave
 from lawbound.solvers.grid import Boxes, of_points
 from lawbound.solvers.heat import SpectralHeat
 from lawbound.solvers.hyperbolic import FiniteVolumeWaves
@@ -18,6 +20,10 @@ def solver_for(problem: Problem) -> Solver:
         return FiniteVolumeWaves()
     if isinstance(problem.equation, Wave):
         return SpectralWave()
+    if isinstance(problem.equation, ViscousBurgers):
+        return SpectralBurgers()
+    if isinstance(problem.equation, NavierStokes):
+        return SpectralCavity()
     if of_points(problem.grid):
         return SpectralHeat()
     if isinstance(problem.grid, Boxes):

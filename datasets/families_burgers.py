@@ -1,0 +1,151 @@
+"""Viscous Burgers: BOON's periodic and Dirichlet problems, and random walls of our own.
+
+`burgers-periodic` is the benchmark of Li et al., ICLR 2021, arXiv:2010.08895, and BOON (Saad et al., ICLR 2023): an initial field
+from N(0, 625 (−Δ + 25 I)⁻²), cut at 63 waves, which 128 points carry, with ν = 0.1 and 0.01 in turn. `burgers-dirichlet` has
+fronts that travel, a closed form; the distribution is ours, since the original was never published. `burgers-random` is
+ours: random walls l(t) and r(t), independent of each other, and a random field that starts where they are. `--param
+nu=0.01:0.01` keeps to one viscosity.
+"""
+
+import numpy as np
+
+from lawbound.datasets.family import (
+    Distribution,
+    Draw,
+    Family,
+    Uniform,
+    Values,
+    points,
+    points_of_circle,
+    shifted,
+)
+from lawbound.datasets.random_data import Bridge, PeriodicField, RandomFunction
+from lawbound.solvers import (
+    AtPoint,
+    AtTime,
+    BurgersFront,
+    Dirichlet,
+    Nodes,
+    Periodic,
+    PeriodicNodes,
+    Problem,
+    SpectralBurgers,
+    ViscousBurgers,
+    Walls,
+)
+
+_BOON = "Saad et al., ICLR 2023, arXiv:2212.07477"
+_WAVES, _SIGMA, _TAU = 63, 25.0, 5.0
+_FIELD, _SERIES = 0.15, 0.25
+
+
+def _splits(
+    train: Distribution, test: Distribution, shifts: dict[str, Distribution]
+) -> dict[str, Distribution]:
+    return {"train": train, "valid": train, "test": test, "in-range": train, **shifts}
+
+
+def _periodic(draw: Draw, grid: PeriodicNodes, times: np.ndarray) -> Problem:
+    field = PeriodicField.drawn(draw.random, _SIGMA, _TAU, _WAVES)
+    walls = Walls(Periodic(), Periodic())
+    return Problem("burgers-periodic", ViscousBurgers(draw["nu"]), grid, walls, field, times)
+
+
+def _front(draw: Draw) -> BurgersFront:
+    return BurgersFront(draw["u_left"], draw["u_right"], draw["centre"], draw["nu"])
+
+
+def _dirichlet(draw: Draw, grid: Nodes, times: np.ndarray) -> Problem:
+    front = _front(draw)
+    walls = Walls(*(Dirichlet(AtPoint(front, x)) for x in (grid.lower, grid.upper)))
+    start = AtTime(front, float(times[0]))
+    return Problem("burgers-dirichlet", ViscousBurgers(draw["nu"]), grid, walls, start, times)
+
+
+def _random(draw: Draw, grid: Nodes, times: np.ndarray) -> Problem:
+    random = draw.random
+    left, right, field = (RandomFunction.drawn(random, length) for length in (_SERIES, _SERIES, _FIELD))
+    start = Bridge(field, *(float(one(times[0])) for one in (left, right)))
+    walls = Walls(Dirichlet(left), Dirichlet(right))
+    return Problem("burgers-random", ViscousBurgers(draw["nu"]), grid, walls, start, times)
+
+
+_NU = {"nu": "viscosity"}
+_SHIFTED_NU = shifted((0.02, 0.1), (0.015, 0.02), (0.01, 0.015), (0.005, 0.01))
+
+BURGERS_PERIODIC = Family(
+    name="burgers-periodic",
+    title="viscous Burgers on a circle, random field",
+    equation="u_t + (u^2 / 2)_x = nu u_xx",
+    references=f"Li et al., ICLR 2021, arXiv:2010.08895; {_BOON}",
+    parameters=_NU,
+    splits={
+        split: {"nu": nu}
+        for split, nu in _splits(Values((0.1, 0.01)), Values((0.1, 0.01)), _SHIFTED_NU).items()
+    },
+    domain=(0.0, 1.0),
+    times=(0.0, 1.0),
+    time_of_interest=1.0,
+    build=_periodic,
+    grid=points_of_circle,
+    nx=128,
+    nt=101,
+    solver=SpectralBurgers(),
+)
+
+BURGERS_DIRICHLET = Family(
+    name="burgers-dirichlet",
+    title="viscous Burgers, a front that travels",
+    equation="u_t + (u^2 / 2)_x = nu u_xx, u(0) and u(1) given",
+    references=f"{_BOON} (equation and walls)",
+    parameters={
+        "u_left": "value behind the front",
+        "u_right": "value ahead of the front",
+        "centre": "where the front starts",
+        **_NU,
+    },
+    splits={
+        split: {
+            "u_left": Uniform(0.5, 1.5),
+            "u_right": Uniform(-0.5, 0.5),
+            "centre": Uniform(0.2, 0.5),
+            "nu": nu,
+        }
+        for split, nu in _splits(
+            Values((0.1, 0.05, 0.02, 0.01, 0.005)), Values((0.1, 0.05, 0.02, 0.01, 0.005)), _SHIFTED_NU
+        ).items()
+    },
+    domain=(0.0, 1.0),
+    times=(0.0, 1.0),
+    time_of_interest=0.5,
+    build=_dirichlet,
+    exact=_front,
+    grid=points,
+    nx=256,
+    nt=51,
+    solver=SpectralBurgers(),
+)
+
+BURGERS_RANDOM = Family(
+    name="burgers-random",
+    title="viscous Burgers between random walls",
+    equation="u_t + (u^2 / 2)_x = nu u_xx, u(0) = l(t), u(1) = r(t)",
+    references="none; random functions after Rahimi, Recht, NIPS 2007",
+    parameters=_NU,
+    splits={
+        split: {"nu": nu}
+        for split, nu in _splits(
+            Values((0.02,)),
+            Values((0.02,)),
+            shifted((0.02, 0.02), (0.015, 0.02), (0.01, 0.015), (0.005, 0.01)),
+        ).items()
+    },
+    domain=(0.0, 1.0),
+    times=(0.0, 1.0),
+    time_of_interest=1.0,
+    build=_random,
+    grid=points,
+    nx=256,
+    nt=26,
+    solver=SpectralBurgers(),
+)
