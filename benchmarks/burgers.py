@@ -1,20 +1,16 @@
 """How exact the spectral solver of Burgers' equation is, what that costs, and its orders in time.
 
-    python benchmarks/burgers.py [--quick] [--only GROUP ...] [--peer PYTHON] [--json FILE] [--markdown FILE]
+    python benchmarks/burgers.py [--quick] [--only GROUP ...] [--json FILE] [--markdown FILE]
 
 Groups: sine (a sine on a period, against Cole and Hopf, at t = 1), front (the travelling front between walls, all of
 25 outputs; the flux is what went through the walls), random (walls and start of `burgers-random`, against the same solver at
 1e-12), order (steps of fixed length: against Cole and Hopf, and between walls that move), batch (256 sines on 1 and 2 threads).
-Errors are relative in L1, the worst of all outputs. Times are medians of warm solves. With --peer, a Python that has jax and
-exponax, the same sines are solved by exponax, each number of points and steps in a process of its own, and on the same lines stands
-the fastest of those that are as exact. Six minutes with the peer, two without;
---quick takes one.
+Errors are relative in L1, the worst of all outputs. Times are medians of warm solves; `spectral.py` sets them beside other packages.
+Two minutes; --quick takes one.
 """
 
 import argparse
 import json
-import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -42,15 +38,7 @@ from lawbound.solvers.compiled import use_threads
 from lawbound.solvers.exact_burgers import BurgersFront, cole_hopf_sine
 
 FloatArray = NDArray[np.float64]
-HERE = Path(__file__).resolve().parent
 GROUPS = ("sine", "front", "random", "order", "batch")
-#: exponax at its own best: points and steps to try for each viscosity.
-PEER = {
-    0.01: [(n, steps) for n in (96, 128, 192) for steps in (50, 70, 100, 150, 200, 300, 400)],
-    0.001: [(n, steps) for n in (768, 1024, 1536) for steps in (170, 200, 300, 400, 800)],
-}
-
-PEER_QUICK = ((128, 100), (192, 200), (192, 400))
 
 
 @dataclass(frozen=True)
@@ -63,7 +51,6 @@ class Row:
     ledger: float
     steps: int
     seconds: float  # per sample
-    peer: str = ""
 
 
 @dataclass(frozen=True)
@@ -217,44 +204,14 @@ def batches(quick: bool) -> Iterator[Row]:
             yield row_of("batch", case, f"{tolerance:.0e}", answers[0], exact, seconds / size)
 
 
-def peers(python: str, batch: int, quick: bool) -> Iterator[tuple[float, dict[str, Any]]]:
-    environment = os.environ | {"NUMBA_NUM_THREADS": "1"}
-    for nu, choices in PEER.items():
-        for points, steps in choices:
-            if (quick or batch > 1) and nu != 0.01:
-                continue
-            if quick and (points, steps) not in PEER_QUICK:
-                continue
-            asked = json.dumps({"nu": nu, "points": points, "steps": steps, "batch": batch})
-            command = [python, str(HERE / "peers" / "exponax_peer.py"), asked]
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            if done.returncode == 0:
-                found = json.loads(done.stdout.strip().splitlines()[-1])
-                yield nu, found | {"label": f"N = {points}, n = {steps}"}
-
-
-def beside(row: Row, found: list[tuple[float, dict[str, Any]]]) -> Row:
-    """The same row with the fastest run of the peer that is as exact, up to a tenth."""
-    exact = [
-        (median(run["warm"]), run["label"], run["error"])
-        for nu, run in found
-        if f"ν = {nu:g}" in row.case.split(", ") and run["error"] <= 1.1 * row.error
-    ]
-    if not exact:
-        return row
-    seconds, label, error = min(exact)
-    text = f"{1e3 * seconds:.3g} ms ({label}, {error:.1e}): {seconds / row.seconds:.2f}×"
-    return Row(**(asdict(row) | {"peer": text}))
-
-
-HEADINGS = ("case", "tolerance", "error", "flux", "ledger", "steps", "per sample", "exponax")
+HEADINGS = ("case", "tolerance", "error", "flux", "ledger", "steps", "per sample")
 
 
 def as_text(row: Row) -> list[str]:
     flux = "" if row.flux is None else f"{row.flux:.1e}"
     return [
         f"{row.group}: {row.case}", row.solver, f"{row.error:.1e}", flux, f"{row.ledger:.0e}", str(row.steps),
-        f"{1e3 * row.seconds:.3g} ms", row.peer,
+        f"{1e3 * row.seconds:.3g} ms",
     ]  # fmt: skip
 
 
@@ -269,7 +226,6 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="+", choices=GROUPS, default=GROUPS, metavar="GROUP", help="groups to run"
     )
-    parser.add_argument("--peer", metavar="PYTHON", help="a Python that has jax and exponax")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to FILE")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the tables to FILE")
     asked = parser.parse_args()
@@ -279,10 +235,7 @@ def main() -> None:
     rows: list[Row] = []
     for group, make in (("sine", sines), ("front", fronts), ("random", randoms), ("batch", batches)):
         if group in asked.only:
-            found = []
-            if asked.peer and group in ("sine", "batch"):
-                found = list(peers(asked.peer, 1 if group == "sine" else 256, asked.quick))
-            rows += [beside(row, found) for row in make(asked.quick)]
+            rows += make(asked.quick)
     table, lines = Table(*HEADINGS, title="SpectralBurgers"), [as_text(row) for row in rows]
     for line in lines:
         table.add_row(*line)
