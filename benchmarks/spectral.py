@@ -87,7 +87,7 @@ def cases(group: str) -> list[Case]:
         found = []
         for work in STEPS:
             found += [
-                Case(work, OURS, {"n": POINTS[work][0], "tolerance": t}) for t in (1e-6, 1e-7, 1e-8, 1e-9)
+                Case(work, OURS, {"n": POINTS[work][0], "tolerance": t}) for t in (3e-7, 1e-7, 5e-8, 1e-8)
             ]
             found += [Case(work, EXPONAX, {"n": n, "steps": s}) for n in POINTS[work] for s in STEPS[work]]
         return found + [
