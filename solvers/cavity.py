@@ -23,6 +23,8 @@ MOST_DEGREE = 128
 MOST_REYNOLDS = 20_000.0
 # Speeds at a corner, and changes of speed there, may be off by this much before somebody is told.
 _CORNER, _CORNER_GRADIENT = 1e-8, 1e-5
+# Steps leave up to about this many tolerances in the last coefficients of the velocity.
+_NOISE = 50.0
 # Samples that are stepped together.
 _TOGETHER = 32
 
@@ -89,11 +91,11 @@ class SpectralCavity:
                     # Where data disagree at a corner the spectrum falls slowly, and twice the modes would gain little.
                     if (
                         self.modes is None
-                        and tail > self.resolution
+                        and tail > self._bound
                         and degree < MOST_DEGREE
                         and not _told(corners)
                     ):
-                        waiting[i] = _next_degree(degree, tail, self.resolution)
+                        waiting[i] = _next_degree(degree, tail, self._bound)
                     else:
                         answers[i] = answer
             degrees = waiting
@@ -101,15 +103,20 @@ class SpectralCavity:
         self._warn_of_tails(list(answers.values()))
         return [answers[i] for i in range(len(problems))]
 
+    @property
+    def _bound(self) -> float:
+        """Steps near their limit of stability leave noise in the last coefficients, which is no lack of modes."""
+        return self.resolution if self.step is not None else max(self.resolution, _NOISE * self.tolerance)
+
     def _warn_of_tails(self, answers: Sequence[Trajectory]) -> None:
         tails = [_tail_of(answer) for answer in answers]
         worst = int(np.argmax(tails))
-        if tails[worst] > self.resolution:
+        if tails[worst] > self._bound:
             modes = self.modes or _first_degree(answers[worst].problem)
-            needed = _next_degree(modes, tails[worst], self.resolution, most=10 * MOST_DEGREE)
+            needed = _next_degree(modes, tails[worst], self._bound, most=10 * MOST_DEGREE)
             warn(
                 f"`{answers[worst].problem.name}` is not resolved: the last coefficients of its velocity are {tails[worst]:.1e} of the "
-                f"largest, above resolution={self.resolution:g}; use modes={needed} or more (walls that jump in time or at a corner are "
+                f"largest, above {self._bound:g}; use modes={needed} or more (walls that jump in time or at a corner are "
                 "never resolved to the last).",
                 ResolutionWarning,
                 stacklevel=3,

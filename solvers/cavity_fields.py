@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lawbound.solvers import chebyshev
 from lawbound.solvers.cavity_basis import ClampedBasis
+from lawbound.solvers.cavity_products import between
 
 FloatArray = NDArray[np.float64]
 
@@ -32,9 +33,13 @@ def flow_at(basis: ClampedBasis, scales: FloatArray, psi: FloatArray, x: FloatAr
     k = psi.shape[-1]
     of_x = [basis.values(x, d)[:, :k].T * sx**d for d in range(3)]
     of_y = [basis.values(y, d)[:, :k] * sy**d for d in range(3)]
-    flat = psi @ of_x[0]
-    omega = -(of_y[2] @ flat) - of_y[0] @ (psi @ of_x[2])
-    return Flow(of_y[0] @ flat, of_y[1] @ flat, -(of_y[0] @ (psi @ of_x[1])), omega)
+    psi_yy, psi_xx = between(of_y[2], psi, of_x[0]), between(of_y[0], psi, of_x[2])
+    return Flow(
+        between(of_y[0], psi, of_x[0]),
+        between(of_y[1], psi, of_x[0]),
+        -between(of_y[0], psi, of_x[1]),
+        -psi_yy - psi_xx,
+    )
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,8 @@ def total_head(
     low, high = (legendre.legvander(np.array([end]), degree)[0] @ series for end in (-1.0, 1.0))
     w = quadrature.weights
     tested, steep = at.T * w, slope.T * w
-    right = (tested @ (flow.omega * flow.v) @ steep.T) / sy - (steep @ (flow.omega * flow.u) @ tested.T) / sx
+    right = between(tested, flow.omega * flow.v, steep.T) / sy
+    right -= between(steep, flow.omega * flow.u, tested.T) / sx
     x_lo, x_hi, y_lo, y_hi = (wall @ steep.T for wall in at_walls)
     right -= nu * (high[:, None] * y_hi[..., None, :] - low[:, None] * y_lo[..., None, :])
     right += nu * (x_hi[..., :, None] * high - x_lo[..., :, None] * low)
@@ -109,7 +115,7 @@ def head_at(head: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     degree = head.shape[-1] - 1
     series = _insulated(degree)[1]
     of_x, of_y = legendre.legvander(x, degree) @ series, legendre.legvander(y, degree) @ series
-    return np.asarray(of_y @ head @ of_x.T)
+    return between(of_y, head, of_x.T)
 
 
 def divergence_of(flow: Flow, scales: FloatArray) -> FloatArray:

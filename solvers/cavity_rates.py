@@ -6,12 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lawbound.solvers.cavity_basis import ClampedBasis
+from lawbound.solvers.cavity_products import product
 from lawbound.solvers.compiled import compiled
 
 FloatArray = NDArray[np.float64]
-
-# OpenBLAS starts threads of its own beyond rows · columns · depth = 2^18; ours are over samples.
-_SMALL_PRODUCT = 200_000
 
 
 class Tables(NamedTuple):
@@ -49,20 +47,6 @@ def tables_of(basis: ClampedBasis, points: int) -> Tables:
         weights, at, at.transpose(0, 2, 1).copy(), np.ascontiguousarray(tested), at[:2, :, :n].copy(),
         np.ascontiguousarray(products), ends, gram, basis.a, basis.r, basis.even,
     )  # fmt: skip
-
-
-@compiled
-def product(
-    left: FloatArray,
-    right: FloatArray,
-    out: FloatArray,
-) -> None:
-    """out = left @ right, in bands of rows that the library of matrices handles on this very thread."""
-    rows = left.shape[0]
-    band = max(4, _SMALL_PRODUCT // (left.shape[1] * right.shape[1]))
-    for first in range(0, rows, band):
-        last = min(rows, first + band)
-        np.dot(left[first:last], right, out[first:last])
 
 
 @compiled

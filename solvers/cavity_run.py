@@ -185,7 +185,14 @@ class CavityRun:
     def trajectories(self, solver: str) -> list[Trajectory]:
         """One trajectory a sample."""
         states, sums = self.states()
-        return [self._trajectory(i, states[i], sums[i], solver) for i in range(len(self.problems))]
+        answers: dict[int, Trajectory] = {}
+
+        def answer(first: int, last: int) -> None:
+            for i in range(first, last):
+                answers[i] = self._trajectory(i, states[i], sums[i], solver)
+
+        over_samples(answer, len(self.problems))
+        return [answers[i] for i in range(len(self.problems))]
 
     def _trajectory(self, i: int, psi: FloatArray, sums: FloatArray, solver: str) -> Trajectory:
         problem, basis, scales, nu = self.problems[i], self.basis, self.scales, float(self.nus[i])

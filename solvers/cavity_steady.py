@@ -20,7 +20,7 @@ from lawbound.solvers.cavity_fields import (
     spectrum_tail,
     total_head,
 )
-from lawbound.solvers.cavity_rates import product
+from lawbound.solvers.cavity_products import product
 from lawbound.solvers.cavity_stokes import Stokes
 from lawbound.solvers.cavity_walls import (
     chebyshev_points,

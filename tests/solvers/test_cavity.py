@@ -303,7 +303,7 @@ def test_shear_that_does_not_fit_at_a_corner_warns():
 
 
 def test_too_few_modes_warn_with_the_number_needed():
-    with pytest.warns(ResolutionWarning, match=r"above resolution=1e-05; use modes=\d+ or more"):
+    with pytest.warns(ResolutionWarning, match=r"above 1e-05; use modes=\d+ or more"):
         SpectralCavity(modes=16).solve(problem())
     with pytest.warns(ResolutionWarning, match="modes=12"):
         SteadyCavity(modes=12).solve(problem(value=1.0))
