@@ -17,10 +17,10 @@ from lawbound.solvers.solver import ResolutionWarning
 
 FloatArray = NDArray[np.float64]
 
-#: Beyond this degree no resolution is chosen automatically: a step takes 10 ms.
+#: Beyond this degree no resolution is chosen automatically.
 MOST_DEGREE = 128
-#: Largest Reynolds number of the fastest wall and the longest side: beyond it no run was checked.
-MOST_REYNOLDS = 20_000.0
+#: Largest Reynolds number, by the fastest speed and the longest side, at which runs were compared with finer ones.
+MOST_REYNOLDS = 5000.0
 # Speeds at a corner, and changes of speed there, may be off by this much before somebody is told.
 _CORNER, _CORNER_GRADIENT = 1e-8, 1e-5
 # Steps leave up to about this many tolerances in the last coefficients of the velocity.

@@ -86,9 +86,9 @@ def total_head(
 
     In weak form the acceleration drops out, as u_t has no divergence and does not pass the walls:
 
-        ∫ ∇H·∇q = ∫ ω (v q_x − u q_y) dA − ν ∮ ω ∂q/∂s ds    for all polynomials q,
+        ∫ ∇H·∇q = ∫ ω (v q_x − u q_y) dA − ν ([∫ ω q_x dx] − [∫ ω q_y dy])    for all polynomials q,
 
-    s running counter-clockwise against the x and y axes' sense where they disagree. `at_walls` is ω at the quadrature's
+    the brackets being the difference between y_hi and y_lo, and between x_hi and x_lo. `at_walls` is ω at the quadrature's
     points of x_lo, x_hi, y_lo, y_hi, (..., points).
     """
     sx, sy = scales

@@ -340,7 +340,7 @@ def test_batches_and_settings_are_checked():
 
 
 def test_a_step_that_is_too_long_is_an_error_not_a_number():
-    fast = problem(5000.0, value=lambda t, x: 2.0 * np.tanh(t) * shape(t, x), times=(0.0, 10.0, 20.0))
+    fast = problem(2400.0, value=lambda t, x: 2.0 * np.tanh(t) * shape(t, x), times=(0.0, 10.0, 20.0))
     with pytest.raises(SolverError, match="give a shorter `step`"):
         SpectralCavity(modes=32, step=0.5, resolution=1.0).solve(fast)
 
