@@ -3,7 +3,7 @@
 from lawbound.solvers.barenblatt import Barenblatt, box_averages
 from lawbound.solvers.burgers import SpectralBurgers
 from lawbound.solvers.cavity import SpectralCavity
-from lawbound.solvers.cavity_steady import SteadyCavity
+from lawbound.solvers.cavity_steady import SteadyCavity, SteadyFlow
 from lawbound.solvers.choice import solver_for
 from lawbound.solvers.coefficient import Constant, Custom, Phases, Power, Step
 from lawbound.solvers.conservation_law import Advection, InviscidBurgers
@@ -77,6 +77,7 @@ __all__ = [
     "SpectralWave",
     "StandingWaves",
     "SteadyCavity",
+    "SteadyFlow",
     "StefanSimilarity",
     "Step",
     "StokesLayer",
