@@ -175,11 +175,15 @@ def fresh(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+class MissingExtra(RuntimeError):
+    """A package that an extra brings is not installed."""
+
+
 def optional(module: str, extra: str) -> Any:
-    """A module of an extra; raises `RuntimeError` that says how to install it."""
+    """A module of an extra; raises `MissingExtra` that says how to install it."""
     try:
         return import_module(module)
     except ImportError:
-        raise RuntimeError(
+        raise MissingExtra(
             f"This needs `{module}`, which is not installed; run: pip install 'lawbound[{extra}]'."
         ) from None

@@ -14,7 +14,7 @@ import xarray as xr
 
 from lawbound.datasets import schema
 from lawbound.datasets.description import Description, described, labelled_as
-from lawbound.datasets.exchange import Source, optional
+from lawbound.datasets.exchange import MissingExtra, Source, optional
 
 GROUP = "lawbound"
 _TEXT = "description"
@@ -25,7 +25,11 @@ COMPRESSED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 
 
 class WrongLayout(ValueError):
-    """A file that is not what it should be; says what was needed."""
+    """Something in a file is not what it should be; says what was needed."""
+
+
+class Unreadable(ValueError):
+    """A file that cannot be read; names it."""
 
 
 @contextmanager
@@ -36,33 +40,43 @@ def opened(path: Path, layout: str) -> Iterator[Any]:
         with h5py.File(path, "r") as file:
             yield file
     except FileNotFoundError:
-        raise ValueError(f"{path} does not exist; give a file or folder in {layout}'s layout.") from None
-    except (OSError, KeyError, WrongLayout) as error:
-        raise ValueError(
+        raise Unreadable(f"{path} does not exist; give a file or folder in {layout}'s layout.") from None
+    except (Unreadable, MissingExtra):
+        raise
+    # A stranger's file may hold anything in place of what is looked for.
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise Unreadable(
             f"{path} cannot be read in {layout}'s layout: {error}. Give another file, or load its arrays yourself and "
             "hand them to `lawbound.from_arrays`."
         ) from None
 
 
-def values(group: Any, name: str, ndim: Iterable[int] | None = None) -> np.ndarray:
-    """All numbers of a dataset in a group, of one of the given dimensionalities.
+def member(group: Any, name: str) -> Any:
+    """What a group holds under a name, which may lead through groups.
 
-    Links to other files are not followed: a file that came from elsewhere shall show its own content only.
+    Links are not followed: a file that came from elsewhere shall show its own content only.
     """
     h5py = optional("h5py", "interop")
-    if name not in group:
-        raise WrongLayout(f"`{group.name.rstrip('/')}/{name}` is missing")
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise WrongLayout(f"`{name}` is a link, and links are not followed")
-    found = group[name]
+    for part in name.split("/"):
+        if not isinstance(group, h5py.Group) or part not in group:
+            raise WrongLayout(f"`{name}` is missing")
+        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
+            raise WrongLayout(f"`{part}` is a link, and links are not followed")
+        group = group[part]
+    return group
+
+
+def values(group: Any, name: str, ndim: Iterable[int] | None = None) -> np.ndarray:
+    """All numbers of a dataset in a group, of one of the given dimensionalities."""
+    h5py = optional("h5py", "interop")
+    found = member(group, name)
     if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "iufb":
         raise WrongLayout(f"`{found.name}` holds no numbers")
     if found.is_virtual or found.external:
         raise WrongLayout(f"`{found.name}` has its values in other files, which are not read")
     if ndim is not None and found.ndim not in tuple(ndim):
-        raise WrongLayout(
-            f"`{found.name}` has shape {found.shape}, needed are {' or '.join(map(str, ndim))} dimensions"
-        )
+        wanted = " or ".join(map(str, ndim))
+        raise WrongLayout(f"`{found.name}` has shape {found.shape}, needed are {wanted} dimensions")
     return np.asarray(found[()])
 
 
@@ -108,7 +122,7 @@ def with_riders(file: Any, fields: Mapping[str, np.ndarray]) -> xr.Dataset:
     description = _description(file)
     for one in description.variables:
         if one.name not in arrays:
-            arrays[one.name] = values(file[GROUP], one.name)
+            arrays[one.name] = values(file, f"{GROUP}/{one.name}")
     try:
         return labelled_as(description, arrays)
     except ValueError as error:
@@ -116,10 +130,9 @@ def with_riders(file: Any, fields: Mapping[str, np.ndarray]) -> xr.Dataset:
 
 
 def _description(file: Any) -> Description:
-    if GROUP not in file:
-        raise WrongLayout(f"its group `{GROUP}` is missing")
+    text = member(file, GROUP).attrs.get(_TEXT, "")
     try:
-        return Description.model_validate_json(str(file[GROUP].attrs.get(_TEXT, "")))
+        return Description.model_validate_json(str(text))
     except ValueError:
         raise WrongLayout(f"the description in its group `{GROUP}` is damaged") from None
 

@@ -70,7 +70,7 @@ def _content(file: Any, name: str, fields: Sequence[str] | None) -> Foreign:
         return _tensor(file, name, fields)
     if "density" in file:
         return _flow(file, name)
-    if len(file) and all(hasattr(file[key], "keys") and "data" in file[key] for key in file):
+    if len(file) and not any(hasattr(file.get(key), "dtype") for key in file):
         return _groups(file, name, fields)
     raise WrongLayout("it has neither `tensor`, nor `density`, nor groups with `data`")
 
@@ -83,7 +83,7 @@ def _tensor(file: Any, name: str, fields: Sequence[str] | None) -> Foreign:
     times = np.zeros(1) if "nu" in file else _times(values(file, "t-coordinate", (1,)), u.shape[1])
     if "nu" in file:
         found["nu"] = values(file, "nu", (3,))[:, None]
-    own = [key for key in file if key.startswith("lawbound_") and file[key].shape == (len(u),)]
+    own = [key for key in file if key.startswith("lawbound_")]
     parameters = {key.removeprefix("lawbound_"): values(file, key, (1,)) for key in own}
     return _foreign(file, found, times, name, parameters)
 
@@ -120,10 +120,13 @@ def _foreign(
 def _groups(file: Any, name: str, fields: Sequence[str] | None) -> Foreign:
     """A group for each sample, `data` (t, x, [y], channel); the test samples are at the back."""
     keys = sorted(file)
-    data = [values(file[key], "data", (3, 4)) for key in keys]
+    data = [values(file, f"{key}/data", (3, 4)) for key in keys]
     plane = data[0].ndim == 4
     grids = [
-        {axis: values(file[key], f"grid/{axis}", (1,)) for axis in (("t", "y", "x") if plane else ("t", "x"))}
+        {
+            axis: values(file, f"{key}/grid/{axis}", (1,))
+            for axis in (("t", "y", "x") if plane else ("t", "x"))
+        }
         for key in keys
     ]
     for key, one, grid in zip(keys, data, grids, strict=True):

@@ -10,7 +10,7 @@ import xarray as xr
 
 from lawbound.datasets import schema
 from lawbound.datasets.foreign import Foreign, Stands, dataset, merged
-from lawbound.datasets.hdf5 import GROUP, WrongLayout, opened, strings, values, with_riders
+from lawbound.datasets.hdf5 import GROUP, WrongLayout, member, opened, strings, values, with_riders
 from lawbound.datasets.split import concatenated
 
 LAYOUT = "The Well"
@@ -82,10 +82,10 @@ def _joined(parts: list[xr.Dataset]) -> xr.Dataset:
 def _own_fields(file: Any) -> dict[str, np.ndarray]:
     fields: dict[str, np.ndarray] = {}
     for rank in (0, 1):
-        group = _group(file, f"t{rank}_fields")
+        group = member(file, f"t{rank}_fields")
         for name in _field_names(group):
             stored = values(group, name)
-            parts = strings(group[name].attrs[COMPONENTS])
+            parts = strings(member(group, name).attrs[COMPONENTS])
             for i, part in enumerate(parts):
                 fields[part] = _turned(stored[..., i] if rank else stored)
     return fields
@@ -96,18 +96,12 @@ def _turned(field: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(field if field.ndim == 3 else field.swapaxes(-1, -2))
 
 
-def _group(file: Any, name: str) -> Any:
-    if name not in file:
-        raise WrongLayout(f"its group `{name}` is missing")
-    return file[name]
-
-
 def _field_names(group: Any) -> list[str]:
     return strings(group.attrs["field_names"])
 
 
 def _foreign(file: Any, split: str) -> Foreign:
-    dimensions = _group(file, "dimensions")
+    dimensions = member(file, "dimensions")
     axes = strings(dimensions.attrs["spatial_dims"])
     if str(file.attrs.get("grid_type")) != "cartesian" or axes not in (["x"], ["x", "y"]):
         raise WrongLayout(
@@ -127,8 +121,8 @@ def _foreign(file: Any, split: str) -> Foreign:
         fields=fields,
         times=times,
         axes=dict(reversed(positions.items())),
-        kinds=_kinds(_group(file, "boundary_conditions"), left_out),
-        parameters=_parameters(_group(file, "scalars"), samples, left_out),
+        kinds=_kinds(member(file, "boundary_conditions"), left_out),
+        parameters=_parameters(member(file, "scalars"), samples, left_out),
         splits=[split] * samples,
         vectors=vectors,
         name=str(file.attrs["dataset_name"]),
@@ -142,9 +136,9 @@ def _foreign_fields(
     fields: dict[str, np.ndarray] = {}
     vectors: dict[str, tuple[str, ...]] = {}
     for rank in range(3):
-        group = _group(file, f"t{rank}_fields")
+        group = member(file, f"t{rank}_fields")
         for name in _field_names(group):
-            if rank == 2 or group[name].shape != (*shape, *((len(axes),) * rank)):
+            if rank == 2 or member(group, name).shape != (*shape, *((len(axes),) * rank)):
                 left_out.append(
                     f"Field `{name}` is no scalar or vector of all samples, times and positions; left out."
                 )
@@ -165,7 +159,10 @@ def _kinds(group: Any, left_out: list[str]) -> dict[str, str]:
     spoken = {kind: name for name, kind in OPEN_KINDS.items()}
     found: dict[str, str] = {}
     for name in group:
-        kind, axes = str(group[name].attrs["bc_type"]).upper(), strings(group[name].attrs["associated_dims"])
+        kind, axes = (
+            str(member(group, name).attrs["bc_type"]).upper(),
+            strings(member(group, name).attrs["associated_dims"]),
+        )
         if kind not in spoken or len(axes) != 1:
             left_out.append(f"Boundary `{name}` ({kind}) does not say what is prescribed there; left out.")
             continue
@@ -180,9 +177,9 @@ def _parameters(group: Any, samples: int, left_out: list[str]) -> dict[str, np.n
     found = {}
     for name in _field_names(group):
         stored = values(group, name)
-        if stored.size == 1 and not group[name].attrs["time_varying"]:
+        if stored.size == 1 and not member(group, name).attrs["time_varying"]:
             found[name] = np.full(samples, stored.ravel()[0])
-        elif stored.shape == (samples,) and group[name].attrs["sample_varying"]:
+        elif stored.shape == (samples,) and member(group, name).attrs["sample_varying"]:
             found[name] = stored
         else:
             left_out.append(f"Scalar `{name}` changes in time; left out.")
