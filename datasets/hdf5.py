@@ -14,14 +14,14 @@ import xarray as xr
 
 from lawbound.datasets import schema
 from lawbound.datasets.description import Description, described, labelled_as
-from lawbound.datasets.exchange import MissingExtra, Source, optional
+from lawbound.datasets.exchange import BLOCK, MissingExtra, Source, optional
 
 GROUP = "lawbound"
 _TEXT = "description"
 _LAWS = (schema.LAW_RHS, schema.LAW_RESIDUAL, schema.LAW_TOLERANCE)
 
 #: How fields are stored.
-COMPRESSED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+COMPRESSED = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
 
 
 class WrongLayout(ValueError):
@@ -103,9 +103,11 @@ def begin_riders(file: Any, source: Source, samples: int) -> None:
     for name in names:
         variable = data[name]
         if schema.SAMPLE in variable.dims:
-            group.create_dataset(name, (samples, *variable.shape[1:]), variable.dtype)
+            shape = (samples, *variable.shape[1:])
+            chunks = (min(samples, BLOCK), *shape[1:])
+            group.create_dataset(name, shape, variable.dtype, chunks=chunks, fletcher32=True)
         else:
-            group.create_dataset(name, data=variable.values)
+            group.create_dataset(name, data=variable.values, fletcher32=True)
 
 
 def add_riders(file: Any, source: Source, block: xr.Dataset, first: int) -> None:

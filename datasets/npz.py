@@ -1,8 +1,10 @@
 """A dataset as one .npz file that NumPy alone reads: an array for each variable, and the labels as a JSON text."""
 
+import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,25 +27,14 @@ def write(data: xr.Dataset | str | Path, path: str | Path) -> ExportReport:
     template = source.template
     names = list(map(str, template.variables))
     with fresh(path) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent, prefix=".npz") as folder:
-        text = described(template, names).model_dump_json()
-        arrays = {LABELS: np.array(text)}
+        files = {name: Path(folder) / f"{i}.npy" for i, name in enumerate((LABELS, *names))}
+        np.save(files[LABELS], np.array(described(template, names).model_dump_json()), allow_pickle=False)
         for name in names:
-            variable = template[name]
-            if schema.SAMPLE not in variable.dims:
-                arrays[name] = variable.values
-                continue
-            axis = variable.dims.index(schema.SAMPLE)
-            shape = (*variable.shape[:axis], source.samples, *variable.shape[axis + 1 :])
-            arrays[name] = np.lib.format.open_memmap(
-                Path(folder) / f"{name}.npy", mode="w+", dtype=variable.dtype, shape=shape
-            )
+            _begin(files[name], template[name], source.samples)
         for first, piece in source.pieces():
-            rows = slice(first, first + piece.sizes[schema.SAMPLE])
             for name in names:
-                if schema.SAMPLE in piece[name].dims:
-                    where = tuple(rows if dim == schema.SAMPLE else slice(None) for dim in piece[name].dims)
-                    arrays[name][where] = piece[name].values
-        _zip(temporary, arrays)
+                _add(files[name], piece[name], first)
+        _zip(temporary, files)
     return ExportReport(
         format="npz",
         path=Path(path),
@@ -57,14 +48,31 @@ def write(data: xr.Dataset | str | Path, path: str | Path) -> ExportReport:
     )
 
 
-def _zip(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """The arrays as numpy.savez_compressed has them, but always the same bytes."""
+def _begin(file: Path, variable: xr.DataArray, samples: int) -> None:
+    """Make the array of a variable, with its values where they do not depend on the sample."""
+    if schema.SAMPLE not in variable.dims:
+        np.save(file, variable.values, allow_pickle=False)
+        return
+    shape = tuple(samples if dim == schema.SAMPLE else size for dim, size in variable.sizes.items())
+    np.lib.format.open_memmap(file, mode="w+", dtype=variable.dtype, shape=shape)
+
+
+def _add(file: Path, piece: xr.DataArray, first: int) -> None:
+    if schema.SAMPLE in piece.dims:
+        rows = slice(first, first + piece.sizes[schema.SAMPLE])
+        where = tuple(rows if dim == schema.SAMPLE else slice(None) for dim in piece.dims)
+        # Mapped anew for each piece: what stays mapped counts as memory in use.
+        np.lib.format.open_memmap(file, mode="r+")[where] = piece.values
+
+
+def _zip(path: Path, files: Mapping[str, Path]) -> None:
+    """The archive that numpy.savez_compressed makes, but always of the same bytes."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
-        for name, values in arrays.items():
+        for name, file in files.items():
             entry = zipfile.ZipInfo(f"{name}.npy")  # of 1980: no clock in files
             entry.compress_type = zipfile.ZIP_DEFLATED
-            with archive.open(entry, "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, values, allow_pickle=False)
+            with file.open("rb") as stored, archive.open(entry, "w", force_zip64=True) as inside:
+                shutil.copyfileobj(stored, inside)
 
 
 def read(path: str | Path) -> xr.Dataset:
