@@ -227,3 +227,24 @@ def test_a_damaged_description_is_refused(stefan, tmp_path):
     with pytest.raises(ValueError, match="description in its group `lawbound` is damaged"):
         well.read(tmp_path / "out")
     assert well.read(tmp_path / "out/data/train/stefan.hdf5").sizes["sample"] == 24
+
+
+def test_a_changed_value_of_what_rides_along_is_found(stefan, tmp_path):
+    well.write(stefan, tmp_path / "out")
+    path = tmp_path / "out/data/test/stefan.hdf5"
+    raw, value = path.read_bytes(), stefan.law_conservation_rhs.values[27, 5].tobytes()
+    assert raw.count(value) == 1
+    path.write_bytes(raw.replace(value, (stefan.law_conservation_rhs.values[27, 5] * 2).tobytes()))
+    with pytest.raises(ValueError, match=r"stefan\.hdf5 cannot be read"):
+        well.read(tmp_path / "out")
+
+
+def test_groups_that_are_links_to_other_files_are_not_followed(stefan, tmp_path):
+    well.write(stefan, tmp_path / "out")
+    path = tmp_path / "out/data/test/stefan.hdf5"
+    with h5py.File(path, "r+") as file:
+        _replace(
+            file, "lawbound", h5py.ExternalLink(str(tmp_path / "out/data/train/stefan.hdf5"), "/lawbound")
+        )
+    with pytest.raises(ValueError, match="`lawbound` is a link"):
+        well.read(path)
