@@ -233,7 +233,7 @@ def test_a_changed_value_of_what_rides_along_is_found(stefan, tmp_path):
     well.write(stefan, tmp_path / "out")
     path = tmp_path / "out/data/test/stefan.hdf5"
     raw, value = path.read_bytes(), stefan.law_conservation_rhs.values[27, 5].tobytes()
-    assert raw.count(value) == 1
+    assert value in raw
     path.write_bytes(raw.replace(value, (stefan.law_conservation_rhs.values[27, 5] * 2).tobytes()))
     with pytest.raises(ValueError, match=r"stefan\.hdf5 cannot be read"):
         well.read(tmp_path / "out")
