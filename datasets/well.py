@@ -259,10 +259,12 @@ def _notes(
         "The group `lawbound` of each file keeps wall values, weights, bounds, seeds and laws in double precision: "
         "`lawbound.datasets.well.read` finds them, other readers pass over them."
     )
-    others = [split for split in source.splits if split not in ("train", "valid", "test")]
+    others = [split for split in source.splits if split not in ("train", "valid", "test", "all")]
     if others:
-        yield f"Splits that The Well does not know have folders of their own: {', '.join(map(_folder, others))}."
-    if reference != "train":
+        yield f"Splits that The Well does not know have folders of their own: {', '.join(others)}."
+    if reference == "all":
+        yield "The samples know no splits: all stand in data/train."
+    elif reference != "train":
         yield f"There is no split `train`: stats.yaml is of `{reference}`."
     flat = [
         name for name, pair in statistics.items() if min(pair[0].std.min(), pair[1].std.min()) < _LEAST_STD

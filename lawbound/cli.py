@@ -269,7 +269,7 @@ def export(
         _print_json({**asdict(report), "path": str(report.path)})
         return
     console.print(
-        f"{out}: {report.samples} samples, {', '.join(report.fields)}, as {to}.",
+        f"{out}: {report.samples} samples of {', '.join(report.fields)} for {to}.",
         highlight=False,
         markup=False,
     )
