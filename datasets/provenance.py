@@ -52,10 +52,15 @@ def values_hash(*arrays: ArrayLike) -> str:
 
 
 def content_hash(data: xr.Dataset) -> str:
-    """SHA-256 over names, shapes and values of all variables; independent of compression and file format."""
+    """SHA-256 over names, shapes and values of all variables; independent of compression and file format.
+
+    Values that are still in a file are read one entry of the first dimension at a time.
+    """
     digest = hashlib.sha256()
     for name in sorted(str(name) for name in data.variables):
-        values = np.ascontiguousarray(data[name].values)
-        digest.update(f"{name}:{values.dtype.str}:{values.shape}:{data[name].dims}".encode())
-        digest.update(values.tobytes())
+        variable = data[name].variable
+        digest.update(f"{name}:{variable.dtype.str}:{variable.shape}:{variable.dims}".encode())
+        # In the order of memory, entry after entry is the whole.
+        for part in variable if variable.ndim > 1 else (variable,):
+            digest.update(np.ascontiguousarray(part.values).tobytes())
     return digest.hexdigest()

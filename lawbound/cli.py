@@ -247,6 +247,37 @@ def check(path: Path, *, json: Json = False) -> int:
 
 
 @app.command
+def export(
+    data: Path, *, to: Literal["well", "pdebench", "zarr", "npz"], out: Out, json: Json = False
+) -> None:
+    """Write a dataset for other tools, and say what their layout has no place for.
+
+    Parameters
+    ----------
+    data
+        A folder made by `generate`, or a netCDF file.
+    to
+        `well`: a folder for The Well's reader. `pdebench`: a folder with a file for PDEBench's loaders. `zarr`: a store of
+        format 3. `npz`: one file that NumPy reads.
+    out
+        What to write; it must not exist.
+    """
+    from lawbound.datasets.export import export as export_dataset
+
+    report = export_dataset(data, to, out)
+    if json:
+        _print_json({**asdict(report), "path": str(report.path)})
+        return
+    console.print(
+        f"{out}: {report.samples} samples of {', '.join(report.fields)} for {to}.",
+        highlight=False,
+        markup=False,
+    )
+    for note in report.notes:
+        console.print(f"· {note}", highlight=False, markup=False)
+
+
+@app.command
 def train(
     surrogate: str,
     data: Path,

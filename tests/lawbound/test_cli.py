@@ -84,6 +84,27 @@ def test_generate_again_keeps_what_is_there_and_jobs_do_not_change_it(folder, tm
         assert (tmp_path / "two" / name).read_bytes() == (folder / "data" / name).read_bytes()
 
 
+def test_export_says_what_was_written_and_what_the_layout_cannot_hold(folder, tmp_path, capsys):
+    status, out, _ = output(capsys, "export", folder / "data", "--to", "npz", "-o", tmp_path / "d.npz")
+    assert status == 0 and "40 samples" in out and "Nothing is lost" in out
+    with np.load(tmp_path / "d.npz", allow_pickle=False) as stored:
+        np.testing.assert_array_equal(stored["u"], lb.open(folder / "data").u)
+    _, out, _ = output(capsys, "export", folder / "data", "--to", "npz", "-o", tmp_path / "e.npz", "--json")
+    assert json.loads(out)["samples"] == 40 and json.loads(out)["notes"]
+    refused(
+        capsys,
+        1,
+        "exists; give a new name",
+        "export",
+        folder / "data",
+        "--to",
+        "npz",
+        "-o",
+        tmp_path / "d.npz",
+    )
+    refused(capsys, 2, "npz", "export", folder / "data", "--to", "matlab", "-o", tmp_path / "m")
+
+
 def test_a_dry_run_writes_nothing(tmp_path, capsys):
     status, out, _ = output(capsys, "generate", "pme", "-n", "100", "-o", tmp_path / "d", "--dry-run")
     assert status == 0 and "100 samples" in out and not (tmp_path / "d").exists()

@@ -1,0 +1,189 @@
+"""What all exchange formats share: a dataset block by block, a place that appears whole or not at all, and what to say afterwards."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from threading import get_ident
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from lawbound.datasets import schema, store
+from lawbound.datasets.split import members_of, splits_of
+
+#: Most samples that are in memory at once, where the input allows it.
+BLOCK = 64
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written, and in sentences what the format has no place for."""
+
+    format: str
+    path: Path
+    samples: int
+    fields: tuple[str, ...]
+    files: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class Block(NamedTuple):
+    """Neighbouring samples of one split; `first` counts from the start of the split."""
+
+    split: str
+    first: int
+    data: xr.Dataset
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset that is read block by block; `splits` has the number of samples of each, `template` any part of it."""
+
+    parts: tuple[xr.Dataset | Path, ...]
+    template: xr.Dataset
+    splits: dict[str, int]
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return sum(self.splits.values())
+
+    @property
+    def problem(self) -> str:
+        """Name of the problem, fit for the name of a file."""
+        return re.sub(r"[^\w-]+", "_", self.template.attrs["lawbound_problem"]) or "data"
+
+    @property
+    def single(self) -> bool:
+        """Whether all fields are stored in single precision already."""
+        return all(self.template[name].dtype == np.float32 for name in schema.state_variables(self.template))
+
+    @classmethod
+    def of(cls, data: xr.Dataset | str | Path) -> "Source":
+        """A dataset, a file or a folder; raises `ValueError` if it is none of ours, damaged or not finite."""
+        parts = _parts(data)
+        splits: dict[str, int] = {}
+        template: xr.Dataset | None = None
+        for part in map(_loaded, parts):
+            schema.require(part, "The dataset to export")
+            template = part if template is None else template
+            _require_same(template, part)
+            for name in splits_of(part):
+                if not re.fullmatch(r"[\w-]+", name):
+                    raise ValueError(
+                        f"split `{name}` cannot name a folder; use letters, digits, `_` and `-`."
+                    )
+                splits[name] = splits.get(name, 0) + members_of(part, name).size
+        assert template is not None  # a folder has at least one shard
+        return cls(parts, template, splits)
+
+    def pieces(self) -> Iterator[tuple[int, xr.Dataset]]:
+        """Neighbouring samples in their order, with the position of the first."""
+        done = 0
+        for part in map(_loaded, self.parts):
+            for start in range(0, part.sizes[schema.SAMPLE], BLOCK):
+                piece = part.isel({schema.SAMPLE: slice(start, start + BLOCK)})
+                schema.require_finite(piece)
+                yield done, piece
+                done += piece.sizes[schema.SAMPLE]
+
+    def blocks(self) -> Iterator[Block]:
+        """All samples, neighbours of one split together."""
+        seen = dict.fromkeys(self.splits, 0)
+        for _, piece in self.pieces():
+            for split in splits_of(piece):
+                block = piece.isel({schema.SAMPLE: members_of(piece, split)})
+                yield Block(split, seen[split], block)
+                seen[split] += block.sizes[schema.SAMPLE]
+
+
+def _parts(data: xr.Dataset | str | Path) -> tuple[xr.Dataset | Path, ...]:
+    if isinstance(data, xr.Dataset):
+        return (data,)
+    folder = Path(data)
+    if not folder.is_dir():
+        return (store.open(folder),)
+    manifest = store.read_manifest(folder)
+    if not manifest.complete:
+        raise ValueError(
+            f"{folder} holds {len(manifest.shards)} of {manifest.shards_wanted} shards; run the same `lawbound generate` "
+            "again, it goes on where it stopped."
+        )
+    for record in manifest.shards.values():
+        broken = store.damage(folder, record)
+        if broken:
+            raise ValueError(broken)
+    return tuple(folder / manifest.shards[i].file for i in sorted(manifest.shards))
+
+
+def _loaded(part: xr.Dataset | Path) -> xr.Dataset:
+    return store.read(part) if isinstance(part, Path) else part
+
+
+def _require_same(first: xr.Dataset, other: xr.Dataset) -> None:
+    """Shards of one design share all that does not depend on the sample."""
+    names = list(map(str, first.variables))
+    fixed = [name for name in names if schema.SAMPLE not in first[name].dims]
+    if names != list(map(str, other.variables)) or not all(
+        np.array_equal(first[name].values, other[name].values) for name in fixed
+    ):
+        raise ValueError(
+            "The shards differ in their variables, times or positions; generate them again into one folder."
+        )
+
+
+def rounded_notes(source: Source, layout: str) -> list[str]:
+    """What storing fields in single precision means for a dataset, in sentences."""
+    predictions = schema.by_role(source.template, schema.PREDICTION)
+    notes = []
+    if not source.single:
+        notes.append(
+            "Fields were in double precision and are rounded to float32; laws are left out, their tolerances are for the "
+            "double values."
+        )
+    if predictions:
+        notes.append(f"{layout} takes solutions, not predictions: {', '.join(predictions)} are left out.")
+    return notes
+
+
+@contextmanager
+def fresh(path: str | Path) -> Iterator[Path]:
+    """A temporary name beside `path` for a file or folder that takes its place at the end, whole or not at all.
+
+    Raises `ValueError` if `path` exists, unless it is an empty folder.
+    """
+    path = Path(path).absolute()
+    empty = path.is_dir() and not any(path.iterdir())
+    if path.exists() and not empty:
+        raise ValueError(f"{path} exists; give a new name (-o).")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.tmp")
+    try:
+        yield temporary
+        if empty:
+            path.rmdir()
+        os.replace(temporary, path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        temporary.unlink(missing_ok=True)
+
+
+class MissingExtra(RuntimeError):
+    """A package that an extra brings is not installed."""
+
+
+def optional(module: str, extra: str) -> Any:
+    """A module of an extra; raises `MissingExtra` that says how to install it."""
+    try:
+        return import_module(module)
+    except ImportError:
+        raise MissingExtra(
+            f"This needs `{module}`, which is not installed; run: pip install 'lawbound[{extra}]'."
+        ) from None
