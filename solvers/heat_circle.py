@@ -50,6 +50,9 @@ def waves_of(
 
 def together(problems: Sequence[Problem]) -> Iterator[list[Problem]]:
     """Neighbours that share grid and times, a few at a time."""
+    if len(problems) == 1:
+        yield list(problems)
+        return
     for _, same in groupby(problems, key=lambda p: (p.grid, p.times.tobytes())):
         group = list(same)
         yield from (group[i : i + _TOGETHER] for i in range(0, len(group), _TOGETHER))
@@ -63,17 +66,21 @@ def decayed_waves(problems: Sequence[Problem], waves: Sequence[ComplexArray]) ->
     state[:, 0] = [p.initial for p in problems]
     carried = grid.n // 2 + 1
     few = [i for i, c in enumerate(waves) if c.size <= carried]
-    if few:
-        c = np.zeros((len(few), carried), dtype=np.complex128)
-        for row, i in enumerate(few):
-            c[row, : waves[i].size] = waves[i]
-        decay = np.exp(_exponents([problems[i] for i in few], carried))
-        state[few, 1:] = fourier.values(c[:, None] * decay, grid.n)
+    for chosen in _alike(waves, few):
+        c = np.stack([waves[i] for i in chosen])
+        decay = np.exp(_exponents([problems[i] for i in chosen], c.shape[1]))
+        state[chosen, 1:] = fourier.values(c[:, None] * decay, grid.n)
     for i in set(range(len(waves))) - set(few):
         # Waves that the grid's points do not carry are still there between them.
         c_t = waves[i] * np.exp(_exponents([problems[i]], waves[i].size)[0])
         state[i, 1:] = fourier.evaluate(c_t, np.arange(grid.n) / grid.n)
     return state
+
+
+def _alike(waves: Sequence[ComplexArray], few: list[int]) -> Iterator[list[int]]:
+    """Samples with equally many waves, as those of arrays are."""
+    for _, same in groupby(sorted(few, key=lambda i: waves[i].size), key=lambda i: waves[i].size):
+        yield list(same)
 
 
 def _exponents(problems: Sequence[Problem], waves: int) -> FloatArray:

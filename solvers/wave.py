@@ -1,6 +1,6 @@
 """Spectral solver of the wave equation u_tt = c² Δu on an interval or a rectangle, exact in time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from warnings import warn
 
@@ -8,19 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lawbound.solvers.equation import Wave
-from lawbound.solvers.fourier import Basis, Kind
-from lawbound.solvers.grid import ChebyshevNodes, PeriodicNodes, Points, Rectangle, of_points
+from lawbound.solvers.grid import of_points
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import ResolutionWarning
 from lawbound.solvers.spectral import initial_rates, initial_values
-from lawbound.solvers.walls import Dirichlet, Neumann, Periodic, Wall
+from lawbound.solvers.wave_plan import Plan
 
 FloatArray = NDArray[np.float64]
 
 #: Most intervals between sampling points along an axis, on an interval and on a rectangle.
 _MOST = {1: 4096, 2: 512}
-#: Intervals between sampling points at first.
-_FIRST = 64
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ class SpectralWave:
         return Trajectory(
             problem,
             state,
-            np.stack([np.asarray(wall.values(problem.times)) for wall in walls], axis=1),
+            np.array([[getattr(wall, "value", 0.0) for wall in walls]] * nt),
             still,
             still,
             produced,
@@ -96,14 +93,14 @@ class SpectralWave:
             mass=mass,
         )
 
-    def _start(self, problem: Problem) -> tuple["_Plan", FloatArray, FloatArray]:
+    def _start(self, problem: Problem) -> tuple["Plan", FloatArray, FloatArray]:
         """The waves that hold the initial data, and their amplitudes in u and u_t."""
         from_functions = problem.initial_function is not None and (
             problem.initial_rate is None or problem.initial_rate_function is not None
         )
         level, most = 0 if from_functions else None, _MOST[len(problem.grid.shape)]
         while True:
-            plan = _Plan.of(problem, level)
+            plan = Plan.of(problem, level)
             a, b = plan.amplitudes(initial_values, problem), plan.amplitudes(initial_rates, problem)
             tail = max(_tail(a), _tail(b))
             if tail <= self.tolerance or level is None:
@@ -118,188 +115,6 @@ class SpectralWave:
                 )
                 return plan, a, b
             level += 1
-
-
-@dataclass(frozen=True, eq=False)
-class _Axis:
-    """One direction: its waves, and how they reach the grid's points."""
-
-    grid: Points
-    walls: tuple[Wall, Wall]
-    basis: Basis
-
-    @classmethod
-    def of(cls, grid: Points, walls: tuple[Wall, Wall], level: int | None) -> "_Axis":
-        """Sampled at 64 · 2^level intervals, or at the grid's own points where nothing else is known."""
-        own = grid.n if isinstance(grid, PeriodicNodes) else grid.n - 1
-        equal = not isinstance(grid, ChebyshevNodes)
-        intervals = (
-            own if level is None and equal else max(_FIRST * 2 ** (level or 0), own if level is None else 0)
-        )
-        if equal and intervals > own:
-            intervals = -(-intervals // own) * own
-        kind = _kind(walls)
-        return cls(grid, walls, Basis(kind, _waves(kind, intervals)))
-
-    @property
-    def length(self) -> float:
-        return self.grid.upper - self.grid.lower
-
-    @property
-    def points(self) -> FloatArray:
-        """Where the initial data are sampled, in the problem's own units."""
-        return np.asarray(self.grid.lower + self.length * self.basis.points)
-
-    def on_grid(self, amplitudes: FloatArray) -> FloatArray:
-        """Values at the grid's points, along the last axis."""
-        if isinstance(self.grid, ChebyshevNodes):
-            y = (self.grid.points - self.grid.lower) / self.length
-            return self.basis.evaluate(amplitudes, y)
-        kind, n = self.basis.kind, self.basis.n
-        own = Basis(kind, _waves(kind, self.grid.n if kind == "periodic" else self.grid.n - 1))
-        if own.n >= n:
-            fine, step = own.values(amplitudes), 1
-        else:
-            # The grid's points are some of those that were sampled.
-            fine, step = (
-                self.basis.values(amplitudes),
-                -(-n // own.n) if kind != "neumann" else (n - 1) // (own.n - 1),
-            )
-            if kind == "dirichlet":
-                step = (n + 1) // (own.n + 1)
-        if kind in ("neumann", "periodic"):
-            return np.ascontiguousarray(fine[..., ::step])
-        # At walls with u = 0 nothing is sampled.
-        out = np.zeros((*amplitudes.shape[:-1], self.grid.n))
-        free_first, free_last = kind == "neumann-dirichlet", kind == "dirichlet-neumann"
-        inside = slice(0 if free_first else 1, None if free_last else -1)
-        out[..., inside] = fine[..., 0 if free_first else step - 1 :: step]
-        return out
-
-
-@dataclass(frozen=True, eq=False)
-class _Plan:
-    """All directions of a problem: x, or x and y; amplitudes are stored (modes of y, modes of x)."""
-
-    along: tuple[_Axis, ...]
-
-    @classmethod
-    def of(cls, problem: Problem, level: int | None) -> "_Plan":
-        grid, walls = problem.grid, problem.walls
-        if isinstance(grid, Rectangle):
-            assert walls.y_lo is not None and walls.y_hi is not None
-            plan = cls(
-                (
-                    _Axis.of(grid.x, (walls.x_lo, walls.x_hi), level),
-                    _Axis.of(grid.y, (walls.y_lo, walls.y_hi), level),
-                )
-            )
-        else:
-            assert isinstance(grid, Points)
-            plan = cls((_Axis.of(grid, (walls.x_lo, walls.x_hi), level),))
-        plan.check(problem)
-        return plan
-
-    def check(self, problem: Problem) -> None:
-        """Raise `ValueError` for walls that move or let something in."""
-        for side, wall in problem.walls.sides.items():
-            value = getattr(wall, "value", 0.0)
-            fits = isinstance(wall, Dirichlet | Neumann | Periodic) and not callable(value)
-            if not fits or (value != 0.0 and (len(self.along) == 2 or not isinstance(wall, Dirichlet))):
-                raise ValueError(
-                    f"{side} of `{problem.name}` is {wall}; waves are solved between Dirichlet(0), Neumann(0) and Periodic() walls, "
-                    "and on an interval with constant Dirichlet values. Subtract from u what satisfies the walls."
-                )
-
-    @property
-    def axes(self) -> tuple[int, ...]:
-        return tuple(range(1, 1 + len(self.along)))
-
-    @property
-    def sampled(self) -> tuple[int, ...]:
-        return tuple(axis.basis.n for axis in self.along)
-
-    def _outer(self, values: Callable[[_Axis], FloatArray], join: np.ufunc) -> FloatArray:
-        x = values(self.along[0])
-        return x if len(self.along) == 1 else np.asarray(join.outer(values(self.along[1]), x))
-
-    @property
-    def laplacian(self) -> FloatArray:
-        return self._outer(lambda axis: (axis.basis.wavenumbers / axis.length) ** 2, np.add)
-
-    @property
-    def norms(self) -> FloatArray:
-        return self._outer(lambda axis: axis.length * axis.basis.norms, np.multiply)
-
-    @property
-    def means(self) -> FloatArray:
-        return self._outer(lambda axis: axis.length * axis.basis.means, np.multiply)
-
-    def since(self, times: FloatArray) -> FloatArray:
-        return np.reshape(times - times[0], (-1, *[1] * len(self.along)))
-
-    def amplitudes(self, given: Callable[..., FloatArray], problem: Problem) -> FloatArray:
-        if given is initial_rates and problem.initial_rate is None:
-            return np.zeros(self.sampled[::-1])
-        values = given(problem, *(axis.points for axis in self.along))
-        if len(self.along) == 1:
-            if given is initial_values and any(_held(self.along[0])):
-                values = values - _between(self.along[0], self.along[0].points)
-            return self.along[0].basis.amplitudes(values)
-        x, y = self.along
-        return np.ascontiguousarray(y.basis.amplitudes(x.basis.amplitudes(values).T).T)
-
-    def on_grid(self, amplitudes: FloatArray) -> FloatArray:
-        if len(self.along) == 1:
-            return self.along[0].on_grid(amplitudes)
-        x, y = self.along
-        return np.ascontiguousarray(y.on_grid(x.on_grid(amplitudes).swapaxes(-1, -2)).swapaxes(-1, -2))
-
-    @property
-    def resting(self) -> FloatArray | float:
-        """What stays where it is, so that Dirichlet values hold: the straight line between them."""
-        if len(self.along) == 2 or not any(_held(self.along[0])):
-            return 0.0
-        return _between(self.along[0], self.along[0].grid.points)
-
-    @property
-    def resting_mass(self) -> float:
-        low, high = _held(self.along[0])
-        return 0.5 * self.along[0].length * (low + high) if len(self.along) == 1 else 0.0
-
-    def resting_energy(self, c: float) -> float:
-        """½ c² ∫ (slope of the line)² dx; the line is orthogonal to all waves in energy."""
-        low, high = _held(self.along[0])
-        return 0.5 * c**2 * (high - low) ** 2 / self.along[0].length if len(self.along) == 1 else 0.0
-
-
-def _held(axis: _Axis) -> tuple[float, float]:
-    """The values between which the resting line runs; beside a free end it is level."""
-    low, high = (
-        float(w.value) if isinstance(w, Dirichlet) and not callable(w.value) else None for w in axis.walls
-    )
-    if low is None and high is None:
-        return 0.0, 0.0
-    return (high if low is None else low, low if high is None else high)  # type: ignore[return-value]
-
-
-def _between(axis: _Axis, x: FloatArray) -> FloatArray:
-    low, high = _held(axis)
-    return np.asarray(low + (high - low) * (x - axis.grid.lower) / axis.length)
-
-
-def _kind(walls: tuple[Wall, Wall]) -> Kind:
-    lower, upper = walls
-    if isinstance(lower, Periodic):
-        return "periodic"
-    if isinstance(lower, Dirichlet):
-        return "dirichlet" if isinstance(upper, Dirichlet) else "dirichlet-neumann"
-    return "neumann-dirichlet" if isinstance(upper, Dirichlet) else "neumann"
-
-
-def _waves(kind: Kind, intervals: int) -> int:
-    """How many waves of a kind the points between so many intervals carry."""
-    return intervals + {"dirichlet": -1, "neumann": 1}.get(kind, 0)
 
 
 def _tail(amplitudes: FloatArray) -> float:
