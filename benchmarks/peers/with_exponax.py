@@ -26,7 +26,7 @@ def run(work: Spectral, n: int, steps: int = 1, batch: int = 1) -> dict[str, Any
     solve = lambda: np.asarray(jax.block_until_ready(march(start)))  # noqa: E731
     answer, cold = timed(solve)
     warm = []
-    while len(warm) < 5 or (sum(warm) < 2.0 and len(warm) < 2000):
+    while len(warm) < 5 or (sum(warm) * batch < 2.0 and len(warm) < 2000):
         answer, took = timed(solve)
         warm.append(took / batch)
     u = answer[-1, 0] if batch > 1 else answer[0]
