@@ -52,7 +52,12 @@ def check(data: xr.Dataset | str | Path) -> CheckReport:
         Finding(
             "manifest",
             manifest.complete,
-            f"{len(manifest.shards)} of {manifest.shards_wanted} shards are recorded",
+            f"{len(manifest.shards)} of {manifest.shards_wanted} shards are recorded"
+            + (
+                f"; {len(manifest.failed)} samples could not be solved and are missing"
+                if manifest.failed
+                else ""
+            ),
         )
     ]
     for index in sorted(manifest.shards):
@@ -60,7 +65,7 @@ def check(data: xr.Dataset | str | Path) -> CheckReport:
         broken = damage(path, record)
         if broken:
             findings.append(Finding(record.file, False, broken))
-        else:
+        elif record.count:
             findings.extend(_of_dataset(read(path / record.file), record.file))
     return CheckReport(tuple(findings))
 
