@@ -95,13 +95,18 @@ def _on(
                     break
             if not running:
                 return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            # What is done is kept, should something else of the lot have broken.
+            for future in sorted(wait(running, return_when=FIRST_COMPLETED).done, key=_broke):
                 yield running[future], future.result()
                 del running[future]
     except BaseException:
         for future in running:
             future.cancel()
         raise
+
+
+def _broke(future: Future[Any]) -> bool:
+    return future.cancelled() or future.exception() is not None
 
 
 def _lost(left: Sequence[int], error: BaseException) -> str:

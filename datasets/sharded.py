@@ -20,7 +20,7 @@ from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
 from lawbound.datasets import schema
-from lawbound.datasets.manifest import ShardRecord, damage
+from lawbound.datasets.manifest import AGAIN, ShardRecord, damage
 
 # The netCDF and HDF5 libraries may not be entered by two threads at once, even for different files.
 NETCDF = RLock()
@@ -75,7 +75,12 @@ class Shards:
             if broken:
                 raise ValueError(broken)
             self._seen.add(shard)
-        file = netCDF4.Dataset(self.folder / record.file, "r")
+        try:
+            file = netCDF4.Dataset(self.folder / record.file, "r")
+        except (OSError, RuntimeError) as error:
+            raise ValueError(
+                f"{self.folder / record.file} cannot be read as netCDF ({error}); delete it and {AGAIN}."
+            ) from None
         file.set_auto_maskandscale(False)
         return file
 

@@ -1,5 +1,6 @@
 """A real Dask cluster on this machine: its processes are started and ended here, and some are killed on purpose."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -33,10 +34,8 @@ def process(module, *words):
 
 
 def end(one, how=signal.SIGKILL):
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(one.pid, how)
-    except ProcessLookupError:
-        pass
     one.wait()
 
 
@@ -76,7 +75,9 @@ def test_a_worker_killed_on_the_way_loses_nothing(tmp_path, cluster):
             end(workers[0])
 
     family, config = design(24)
-    assert generate_into(tmp_path / "there", family, config, executor=Dask(address), on_shard=on_shard).complete
+    assert generate_into(
+        tmp_path / "there", family, config, executor=Dask(address), on_shard=on_shard
+    ).complete
     generate_into(tmp_path / "alone", family, config)
     assert files(tmp_path / "there") == files(tmp_path / "alone")
 
@@ -91,7 +92,5 @@ def test_the_command_solves_on_a_running_cluster(tmp_path, cluster, capsys):
 
 def test_without_a_scheduler_there_the_message_says_what_to_start(tmp_path):
     with pytest.raises(ValueError, match=r"No Dask scheduler answers at .*`dask scheduler`"):
-        generate_into(
-            tmp_path / "d", *design(), executor=Dask(f"tcp://127.0.0.1:{free_port()}", timeout=2)
-        )
+        generate_into(tmp_path / "d", *design(), executor=Dask(f"tcp://127.0.0.1:{free_port()}", timeout=2))
     assert not (tmp_path / "d").exists()
