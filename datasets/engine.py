@@ -1,6 +1,6 @@
 """Numbered tasks on any executor: few in flight, and begun again elsewhere when what worked on them dies."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -56,23 +56,23 @@ class Given:
 
 
 def completed(
-    work: Callable[..., Result], tasks: Sequence[tuple[int, tuple[Any, ...]]], pool: Pool | None
+    work: Callable[..., Result], tasks: Mapping[int, tuple[Any, ...]], pool: Pool | None
 ) -> Iterator[tuple[int, Result]]:
-    """(number, work(*arguments)) of (number, arguments) as they get done, in whatever order; here, without a pool.
+    """(number, work(number, *arguments)) of tasks as they get done, in whatever order; here, without a pool.
 
     An error of the work itself is raised at once, and what was not begun is cancelled. Raises `WorkersLost` where
     executors break `pool.restarts` times in a row with nothing done in between.
     """
     if pool is None:
-        for number, arguments in tasks:
-            yield number, work(*arguments)
+        for number, arguments in tasks.items():
+            yield number, work(number, *arguments)
         return
-    left, broken = dict(tasks), 0
+    left, broken = dict.fromkeys(tasks), 0
     losses: tuple[type[BaseException], ...] = (BrokenExecutor, CancelledError, *pool.losses)
     while left:
         try:
             with pool.start() as executor:
-                for number, result in _on(executor, work, list(left.items())):
+                for number, result in _on(executor, work, tuple(left), tasks):
                     del left[number]
                     broken = 0
                     yield number, result
@@ -83,14 +83,17 @@ def completed(
 
 
 def _on(
-    executor: Executor, work: Callable[..., Result], tasks: Sequence[tuple[int, tuple[Any, ...]]]
+    executor: Executor,
+    work: Callable[..., Result],
+    numbers: Sequence[int],
+    tasks: Mapping[int, tuple[Any, ...]],
 ) -> Iterator[tuple[int, Result]]:
-    queue = iter(tasks)
+    queue = iter(numbers)
     running: dict[Future[Result], int] = {}
     try:
         while True:
-            for number, arguments in queue:
-                running[executor.submit(work, *arguments)] = number
+            for number in queue:
+                running[executor.submit(work, number, *tasks[number])] = number
                 if len(running) >= IN_FLIGHT:
                     break
             if not running:

@@ -4,6 +4,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -98,11 +99,12 @@ def generate_into(
     missing = [i for i in range(config.shards) if only(i) and (i not in kept or kept[i].failed)]
     _same_version(folder, manifest, missing)
     pool = Given(executor) if isinstance(executor, Executor) else executor
-    tasks = [(i, (folder.absolute(), family, config, i, kept.get(i), version("lawbound"))) for i in missing]
+    work = partial(_solve_to_file, folder.absolute(), family, config, version("lawbound"))
+    tasks = {i: (kept[i],) if i in kept else () for i in missing}
     done: dict[int, ShardRecord] = {}
     try:
         with Journal(folder) as journal:
-            for shard, record in completed(_solve_to_file, tasks, pool):
+            for shard, record in completed(work, tasks, pool):
                 _arrived(folder, record)
                 journal.add(shard, record)
                 done[shard] = record
@@ -199,7 +201,7 @@ def _failure(family: Family, config: Config, sample: int, error: Exception) -> F
 
 
 def _solve_to_file(
-    folder: Path, family: Family, config: Config, shard: int, earlier: ShardRecord | None, ours: str
+    folder: Path, family: Family, config: Config, ours: str, shard: int, earlier: ShardRecord | None = None
 ) -> ShardRecord:
     if version("lawbound") != ours:
         raise ValueError(
@@ -284,10 +286,8 @@ def _claim(folder: Path, config: Config) -> Manifest:
         raise OSError(unwritable(folder, error)) from error
     with locked(folder):
         found = _claimed(folder, fresh)
-    if found is fresh:
-        return fresh
     sweep(folder)
-    return merge_journals(folder)
+    return fresh if found is fresh else merge_journals(folder)
 
 
 def _claimed(folder: Path, fresh: Manifest) -> Manifest:

@@ -36,6 +36,7 @@ __all__ = [
     "open",
     "read",
     "read_manifest",
+    "shards_of",
     "stored_hash_matches",
     "write",
     "write_text",
@@ -70,6 +71,10 @@ def write(data: xr.Dataset, path: str | Path, *, attributes: Mapping[str, str] |
         unfinished.unlink(missing_ok=True)
 
 
+#: How fields are stored, a sample a chunk; chosen by measurement (docs/results.md).
+FIELDS: dict[str, object] = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
+
+
 def _encoding(data: xr.Dataset) -> dict[str, dict[str, object]]:
     encoding: dict[str, dict[str, object]] = {}
     for name in data.variables:
@@ -79,9 +84,7 @@ def _encoding(data: xr.Dataset) -> dict[str, dict[str, object]]:
                 1 if dim in (schema.SAMPLE, schema.REALIZATION) else size
                 for dim, size in data[name].sizes.items()
             )
-            encoding[str(name)] |= {
-                "zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True, "chunksizes": chunks,
-            }  # fmt: skip
+            encoding[str(name)] |= {**FIELDS, "chunksizes": chunks}
     return encoding
 
 
@@ -121,25 +124,42 @@ def open(
     path = Path(path)
     if not path.is_dir():
         return read(path)
+    shards = shards_of(path, verify=verify)
+    if len(shards.records) == 1 and chunks is None and not lazy:
+        return read(path / shards.records[0].file)
+    data = as_dataset(shards, chunks=chunks)
+    schema.require(data.isel({schema.SAMPLE: slice(1)}), str(path))
+    small = data.nbytes <= LOAD_UP_TO
+    return data.load() if (small if lazy is None else not lazy) and chunks is None else data
+
+
+def shards_of(path: str | Path, *, verify: bool | None = None) -> Shards:
+    """The shards of a complete folder, or a file as the only one, compared with the manifest as `open` says.
+
+    Raises `ValueError` if a shard is missing, or differs from what the manifest says, or there is no sample.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        samples = read(path).sizes[schema.SAMPLE]
+        only = ShardRecord(file=path.name, first=0, count=samples, sha256="", seconds=0.0)
+        return Shards(path.parent, [only], verified=True)
     manifest = read_manifest(path)
     if not manifest.complete:
         raise ValueError(
             f"{path} holds {len(manifest.shards)} of {manifest.shards_wanted} shards; {AGAIN}, it goes on where it stopped."
         )
     records = [manifest.shards[shard] for shard in sorted(manifest.shards)]
-    size = sum(_size(path, record) for record in records)
-    now = verify if verify is not None else size <= VERIFY_UP_TO
+    if not any(record.count for record in records):
+        raise ValueError(
+            f"{path} has no sample: none of {len(manifest.failed)} could be solved; {path / MANIFEST} says why."
+        )
+    now = verify if verify is not None else sum(_size(path, record) for record in records) <= VERIFY_UP_TO
     for record in records:
         problem = damage(path, record, contents=now)
         if problem:
             raise ValueError(problem)
     _warn_of_missing(path, manifest)
-    if len(records) == 1 and chunks is None and not lazy:
-        return read(path / records[0].file)
-    data = as_dataset(Shards(path, records, verified=now or verify is False), chunks=chunks)
-    schema.require(data.isel({schema.SAMPLE: slice(1)}), str(path))
-    small = data.nbytes <= LOAD_UP_TO
-    return data.load() if (small if lazy is None else not lazy) and chunks is None else data
+    return Shards(path, records, verified=now or verify is False)
 
 
 def _size(folder: Path, record: ShardRecord) -> int:
@@ -150,10 +170,6 @@ def _size(folder: Path, record: ShardRecord) -> int:
 
 def _warn_of_missing(path: Path, manifest: Manifest) -> None:
     failed = manifest.failed
-    if not any(record.count for record in manifest.shards.values()):
-        raise ValueError(
-            f"{path} has no sample: none of {len(failed)} could be solved; {path / MANIFEST} says why."
-        )
     if failed:
         some = ", ".join(str(one.sample) for one in failed[:10]) + (", …" if len(failed) > 10 else "")
         wanted = len(failed) + sum(record.count for record in manifest.shards.values())
@@ -161,7 +177,7 @@ def _warn_of_missing(path: Path, manifest: Manifest) -> None:
             f"{path} lacks {len(failed)} of {wanted} samples ({some}), which could not be solved; why, says {path / MANIFEST}. "
             f"To try them again, {AGAIN}.",
             MissingSamples,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

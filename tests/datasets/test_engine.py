@@ -3,6 +3,8 @@
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 
 import pytest
@@ -54,7 +56,7 @@ def square(number):
     return number * number
 
 
-TASKS = [(number, (number,)) for number in range(10)]
+TASKS = {number: () for number in range(10)}
 SQUARES = {number: number * number for number in range(10)}
 
 
@@ -127,9 +129,9 @@ def test_a_shard_that_another_machine_wrote_elsewhere_is_not_believed(tmp_path, 
     monkeypatch.setattr(module, "_arrived", lambda folder, record: real(folder, record, patience=0.0))
 
     class Elsewhere(ThreadPoolExecutor):
-        def submit(self, work, folder, *arguments):
+        def submit(self, work, shard):
             (tmp_path / "other").mkdir(exist_ok=True)
-            return super().submit(work, tmp_path / "other", *arguments)
+            return super().submit(work.func, tmp_path / "other", *work.args[1:], shard)
 
     with Elsewhere(1) as pool, pytest.raises(OSError, match=r"is gone.*all workers must see .*as one folder"):
         generate_into(tmp_path / "d", *small(), executor=pool)
@@ -150,10 +152,25 @@ def test_journals_of_the_dead_are_merged_and_those_of_the_living_stay(tmp_path):
 
 
 def test_without_dask_the_message_says_how_to_install_it(tmp_path, monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.setitem(sys.modules, "distributed.scheduler", None)
     with pytest.raises(ValueError, match=r"pip install 'lawbound\[dask\]'"):
         generate_into(tmp_path / "d", *small(), executor=Dask("tcp://127.0.0.1:1"))
     assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_samples(tmp_path):
+    script = """
+import resource, sys
+from lawbound.datasets.generate import configure, generate_into
+generate_into(sys.argv[2], *configure("wave", int(sys.argv[1]), shard_size=64))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    peak = {}
+    for samples in (128, 2048):
+        command = [sys.executable, "-P", "-c", script, str(samples), str(tmp_path / str(samples))]
+        done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True)
+        peak[samples] = int(done.stdout) / 1024
+    # The data themselves grow by 200 MB.
+    assert peak[2048] - peak[128] < 10.0, peak
