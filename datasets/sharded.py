@@ -84,15 +84,15 @@ class Shards:
         file.set_auto_maskandscale(False)
         return file
 
-    def rows(self, shard: int, name: str, rows: NDArray[np.int64]) -> NDArray[Any]:
-        """Values of a variable for some samples of a shard."""
+    def rows(self, shard: int, name: str, rows: NDArray[np.int64]) -> NDArray[Any] | list[NDArray[Any]]:
+        """Values of a variable for some samples of a shard, one after the other."""
         with self.file(shard) as file:
             variable = file[name]
             low, high = int(rows.min()), int(rows.max()) + 1
-            if variable.ndim < 3 or 2 * rows.size >= high - low:
+            if variable.ndim < 3 or rows.size == high - low:
                 return np.asarray(variable[low:high])[rows - low]
             # A chunk is a sample: what lies between is not worth unpacking.
-            return np.stack([np.asarray(variable[int(row)]) for row in rows])
+            return [np.asarray(variable[row]) for row in rows.tolist()]
 
 
 class _OverSamples(BackendArray):
@@ -111,8 +111,8 @@ class _OverSamples(BackendArray):
         out: NDArray[Any] | None = None
         for shard in np.unique(owners):
             here = owners == shard
-            part = self.shards.rows(int(shard), self.name, wanted[here] - self.shards.starts[shard])
-            part = _outer(part, key[1:])
+            rows = self.shards.rows(int(shard), self.name, wanted[here] - self.shards.starts[shard])
+            part = _outer(np.asarray(rows), key[1:])
             if out is None:
                 out = np.empty((wanted.size, *part.shape[1:]), self.dtype)
             out[here] = part

@@ -72,7 +72,7 @@ def write(data: xr.Dataset, path: str | Path, *, attributes: Mapping[str, str] |
 
 
 #: How fields are stored, a sample a chunk; chosen by measurement (docs/results.md).
-FIELDS: dict[str, object] = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
+FIELDS: dict[str, object] = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
 
 
 def _encoding(data: xr.Dataset) -> dict[str, dict[str, object]]:

@@ -292,6 +292,7 @@ def train(
     seed: int = 0,
     device: Literal["cpu", "cuda"] = "cpu",
     resume: Annotated[bool, Parameter(negative="")] = False,
+    unchecked: Annotated[bool, Parameter(negative="")] = False,
     option: list[str] | None = None,
 ) -> None:
     """Train a surrogate on the train split of a dataset, the best weights chosen on its valid split.
@@ -312,6 +313,8 @@ def train(
         Where to train.
     resume
         Go on with the run in the folder.
+    unchecked
+        Train on a dataset that `lawbound check` finds wrong.
     option
         NAME=VALUE, a hyperparameter; the value is read as JSON.
     """
@@ -334,6 +337,7 @@ def train(
             device=device,
             folder=out,
             resume=resume,
+            unchecked=unchecked,
             on_progress=lambda p: advance(p.epoch, p.epochs),
         )
     console.print(f"{out}: {surrogate} trained on {data}.", highlight=False)
