@@ -20,6 +20,7 @@ from lawbound.datasets.manifest import (
     read_manifest,
     temporary,
     unwritable,
+    write_manifest,
     write_text,
 )
 from lawbound.datasets.provenance import content_hash
@@ -39,6 +40,7 @@ __all__ = [
     "shards_of",
     "stored_hash_matches",
     "write",
+    "write_manifest",
     "write_text",
 ]
 
