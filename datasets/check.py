@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from lawbound.datasets import schema
 from lawbound.datasets.store import damage, read, read_manifest, stored_hash_matches
+
+#: A sample whose range is so many robust deviations from the median is reported.
+FAR = 10.0
 
 
 @dataclass(frozen=True)
@@ -42,17 +46,23 @@ class CheckReport:
 
 def check(data: xr.Dataset | str | Path) -> CheckReport:
     """Look at schema, hashes, values, wall-flux ledger and laws of a dataset, a file or a folder."""
+    ranges = _Ranges()
     if isinstance(data, xr.Dataset):
-        return CheckReport(tuple(_of_dataset(data, "dataset")))
+        return CheckReport((*_of_dataset(data, "dataset", ranges), *ranges.findings()))
     path = Path(data)
     if not path.is_dir():
-        return CheckReport(tuple(_of_dataset(read(path), path.name)))
+        return CheckReport((*_of_dataset(read(path), path.name, ranges), *ranges.findings()))
     manifest = read_manifest(path)
     findings = [
         Finding(
             "manifest",
             manifest.complete,
-            f"{len(manifest.shards)} of {manifest.shards_wanted} shards are recorded",
+            f"{len(manifest.shards)} of {manifest.shards_wanted} shards are recorded"
+            + (
+                f"; {len(manifest.failed)} samples could not be solved and are missing"
+                if manifest.failed
+                else ""
+            ),
         )
     ]
     for index in sorted(manifest.shards):
@@ -60,12 +70,43 @@ def check(data: xr.Dataset | str | Path) -> CheckReport:
         broken = damage(path, record)
         if broken:
             findings.append(Finding(record.file, False, broken))
-        else:
-            findings.extend(_of_dataset(read(path / record.file), record.file))
-    return CheckReport(tuple(findings))
+        elif record.count:
+            findings.extend(_of_dataset(read(path / record.file), record.file, ranges))
+    return CheckReport((*findings, *ranges.findings()))
 
 
-def _of_dataset(data: xr.Dataset, name: str) -> Iterator[Finding]:
+class _Ranges:
+    """max − min of each field of each sample, over all shards."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[tuple[NDArray[np.int64], NDArray[np.float64]]]] = {}
+
+    def add(self, data: xr.Dataset, field: str) -> None:
+        """Take the samples of one shard."""
+        values = data[field].values.reshape(data.sizes[schema.SAMPLE], -1)
+        spread = values.max(axis=1).astype(np.float64) - values.min(axis=1)
+        self._found.setdefault(field, []).append((data[schema.SAMPLE].values, spread))
+
+    def findings(self) -> Iterator[Finding]:
+        """Samples unlike the others: worth a look, nothing wrong in itself."""
+        for field, parts in self._found.items():
+            numbers, spread = (np.concatenate(column) for column in zip(*parts, strict=True))
+            middle = float(np.median(spread))
+            deviation = max(1.4826 * float(np.median(np.abs(spread - middle))), 1e-3 * abs(middle))
+            far = numbers[np.abs(spread - middle) > FAR * deviation]
+            which = (
+                f"samples {far[:10].tolist()}{' and more' if far.size > 10 else ''}"
+                if far.size
+                else "no sample"
+            )
+            yield Finding(
+                f"outliers of {field}",
+                True,
+                f"{which} with a range beyond {FAR:g} robust deviations ({deviation:.3g}) from the median {middle:.3g}",
+            )
+
+
+def _of_dataset(data: xr.Dataset, name: str, ranges: _Ranges) -> Iterator[Finding]:
     faults = schema.faults(data)
     yield Finding(f"{name} schema", not faults, "; ".join(faults) or f"follows schema {schema.SCHEMA}")
     if faults:
@@ -76,8 +117,12 @@ def _of_dataset(data: xr.Dataset, name: str) -> Iterator[Finding]:
         same,
         "values are those that were written" if same else "values differ from the stored hash",
     )
-    for field in schema.state_variables(data):
+    fields = schema.state_variables(data)
+    for field in fields:
         yield from _of_field(data, name, field)
+        if np.isfinite(data[field].values).all():
+            ranges.add(data, field)
+    yield _of_frames(data, name, fields)
     for inflow in schema.by_role(data, schema.INFLOW):
         yield _of_ledger(data, name, inflow)
     for law in schema.laws(data):
@@ -100,6 +145,26 @@ def _of_field(data: xr.Dataset, name: str, field: str) -> Iterator[Finding]:
         f"{name} {field}",
         moving,
         detail if moving else f"samples at index {frozen[:5].tolist()} never change in time",
+    )
+
+
+def _of_frames(data: xr.Dataset, name: str, fields: list[str]) -> Finding:
+    """Two equal frames in a row, in all fields, with motion before and after: a writer that stumbled."""
+    same = np.ones((data.sizes[schema.SAMPLE], data.sizes[schema.TIME] - 1), dtype=bool)
+    for field in fields:
+        values = data[field].values
+        same &= (values[:, 1:] == values[:, :-1]).all(axis=tuple(range(2, values.ndim)))
+    before = np.logical_or.accumulate(~same, axis=1)
+    after = np.logical_or.accumulate(~same[:, ::-1], axis=1)[:, ::-1]
+    places = np.argwhere(same & before & after)
+    if places.size == 0:
+        return Finding(f"{name} frames", True, "no frame stands still between frames that move")
+    sample, time = places[0]
+    return Finding(
+        f"{name} frames",
+        False,
+        f"{len(places)} frames equal the one before though the run goes on, the first of sample index {sample} at "
+        f"t={data[schema.TIME].values[time + 1]:.4g}",
     )
 
 

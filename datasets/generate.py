@@ -1,57 +1,47 @@
 """Generation: a design of samples, solved shard by shard, in memory or into a folder that can be resumed."""
 
+import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, as_completed
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+import netCDF4
 import numpy as np
 import xarray as xr
-from pydantic import BaseModel, ConfigDict, Field
 
 from lawbound.datasets import schema
-from lawbound.datasets.family import Draw, Family, Uniform
+from lawbound.datasets.config import Config, configure, drawn, problem_of
+from lawbound.datasets.engine import Given, Pool, completed
+from lawbound.datasets.family import Draw, Family
 from lawbound.datasets.gather import gather
-from lawbound.datasets.plugins import find
-from lawbound.datasets.provenance import canonical_json, sha256
-from lawbound.datasets.split import concatenated, design
-from lawbound.datasets.store import (
+from lawbound.datasets.manifest import (
     MANIFEST,
+    FailedSample,
+    Journal,
     Manifest,
     ShardRecord,
     damage,
     file_hash,
     locked,
+    merge_journals,
     read_manifest,
-    write,
+    sweep,
+    unwritable,
     write_manifest,
 )
-from lawbound.solvers import Problem
+from lawbound.datasets.provenance import canonical_json, layout, sha256
+from lawbound.datasets.split import concatenated
+from lawbound.datasets.store import write
+from lawbound.solvers import SolverError, Trajectory
 
+__all__ = ["Config", "configure", "generate", "generate_into", "solve_shard"]
 
-class Config(BaseModel):
-    """Everything that decides the values of a dataset."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    problem: str
-    solver: str
-    samples: int = Field(gt=0)
-    seed: int = Field(ge=0)
-    split: str | None
-    data: Literal["standard", "random"] = "standard"
-    nx: int = Field(ge=4)
-    nt: int = Field(ge=2)
-    times: tuple[float, float]
-    parameters: dict[str, tuple[float, float]]
-    shard_size: int = Field(gt=0)
-
-    @property
-    def shards(self) -> int:
-        """Number of shards."""
-        return -(-self.samples // self.shard_size)
+#: What may be wrong with one sample and says nothing of the others.
+_OF_THE_SAMPLE = (SolverError, ValueError, ArithmeticError)
 
 
 def generate(
@@ -72,10 +62,17 @@ def generate(
     Without `split`, 80 % are train, 10 % valid and 10 % test, each drawn from its own distribution; sample i
     of a split is the same whatever the number of samples. `parameters` replaces a parameter's distribution
     by a uniform one. `data="random"` gives a family that has a closed form random initial and boundary data
-    instead. Raises `ValueError` for wrong arguments and where a law would not hold.
+    instead. Raises `ValueError` for wrong arguments, and `SolverError` naming all samples that cannot be solved.
     """
     family, config = configure(problem, samples, seed, split, nx, nt, times, parameters, data, shard_size)
-    return concatenated([solve_shard(family, config, shard) for shard in range(config.shards)])
+    parts = [solve_shard(family, config, shard) for shard in range(config.shards)]
+    failed = [one for _, failures in parts for one in failures]
+    if failed:
+        raise SolverError(
+            f"{told(failed, config.samples)}\nGive other parameters or another grid; in a folder (lawbound generate) "
+            "the other samples would be kept."
+        )
+    return concatenated([data for data, _ in parts if data is not None])
 
 
 def generate_into(
@@ -83,153 +80,191 @@ def generate_into(
     family: Family,
     config: Config,
     *,
-    executor: Executor | None = None,
+    executor: Executor | Pool | None = None,
     only: Callable[[int], bool] = lambda shard: True,
     on_shard: Callable[[ShardRecord], None] = lambda record: None,
 ) -> Manifest:
-    """Solve a design into a folder, shard by shard; what an earlier run finished is kept.
+    """Solve a design into a folder, shard by shard; what an earlier run finished is kept, what failed is tried again.
 
     `executor` is any `concurrent.futures.Executor` (threads, a Dask client's, processes started by `spawn`:
-    numba's threads do not survive a fork); without one the shards are solved here. `only` picks the shards of
-    this run. Raises `ValueError` if the folder exists and is not this dataset.
+    numba's threads do not survive a fork) or a pool of `lawbound.datasets.executors`; without one the shards are
+    solved here. `only` picks the shards of this run. A sample that cannot be solved is recorded in the manifest and
+    missing from its shard. Raises `ValueError` if the folder exists and is not this dataset, `SolverError` if no
+    sample of a new folder can be solved, `OSError` if the folder cannot be written.
     """
     folder = Path(folder)
     made = not folder.exists()
     manifest = _claim(folder, config)
     kept = {i: record for i, record in manifest.shards.items() if damage(folder, record) is None}
-    manifest = manifest.model_copy(update={"shards": kept})
-    missing = [shard for shard in range(config.shards) if shard not in kept and only(shard)]
+    missing = [i for i in range(config.shards) if only(i) and (i not in kept or kept[i].failed)]
+    _same_version(folder, manifest, missing)
+    pool = Given(executor) if isinstance(executor, Executor) else executor
+    work = partial(_solve_to_file, folder.absolute(), family, config, version("lawbound"))
+    tasks = {i: (kept[i],) if i in kept else () for i in missing}
+    done: dict[int, ShardRecord] = {}
     try:
-        for shard, record in _finished(folder, family, config, missing, executor):
-            with locked(folder):
-                # Another run of the same design may have added shards meanwhile: merge, do not overwrite.
-                on_disk = read_manifest(folder).shards
-                kept = {
-                    **{i: r for i, r in on_disk.items() if i in kept or i not in missing},
-                    **kept,
-                    shard: record,
-                }
-                manifest = manifest.model_copy(update={"shards": kept})
-                write_manifest(folder, manifest)
-            on_shard(record)
+        with Journal(folder) as journal:
+            for shard, record in completed(work, tasks, pool):
+                _arrived(folder, record)
+                journal.add(shard, record)
+                done[shard] = record
+                on_shard(record)
+        if made and len(done) == config.shards and not any(record.count for record in done.values()):
+            raise SolverError(
+                told([one for record in done.values() for one in record.failed], config.samples)
+            )
     except BaseException:
-        if made and not kept and len(missing) == config.shards:
+        if made and not any(record.count for record in done.values()) and len(missing) == config.shards:
             # A design that cannot be solved must not stand in the way of its correction. With a part of the
             # shards only, other tasks of the same design may be at work in the folder.
-            (folder / MANIFEST).unlink(missing_ok=True)
-            if not any(folder.iterdir()):
-                folder.rmdir()
+            _withdraw(folder, journal.path)
+        else:
+            merge_journals(folder, journal.path, done)
         raise
-    return manifest
+    return merge_journals(folder, journal.path, done)
 
 
-def configure(
-    problem: str | Family,
-    samples: int,
-    seed: int = 0,
-    split: str | None = None,
-    nx: int | None = None,
-    nt: int | None = None,
-    times: tuple[float, float] | None = None,
-    parameters: dict[str, tuple[float, float]] | None = None,
-    data: Literal["standard", "random"] = "standard",
-    shard_size: int = 64,
-) -> tuple[Family, Config]:
-    """Check the arguments and fill in the family's defaults; raises `ValueError` naming value, need and remedy."""
-    family = problem if isinstance(problem, Family) else find("problems", problem)
-    if samples < 1:
-        raise ValueError(f"{samples} samples were asked for; give at least 1 (-n).")
-    if seed < 0:
-        raise ValueError(f"seed={seed}; give an integer ≥ 0.")
-    if nx is not None and nx < 4:
-        raise ValueError(f"nx={nx} is too few; give at least 4 (the default is {family.nx}).")
-    if nt is not None and nt < 2:
-        raise ValueError(
-            f"nt={nt} output times are too few; give at least 2, the start included (the default is {family.nt})."
-        )
-    if split is not None and split not in family.splits:
-        raise ValueError(f"`{family.name}` has no split `{split}`; it has {', '.join(family.splits)}.")
-    for name, (low, high) in (parameters or {}).items():
-        if name not in family.parameters:
-            raise ValueError(
-                f"`{family.name}` has no parameter `{name}`; it has {', '.join(family.parameters)}."
-            )
-        Uniform(low, high)
-    if data == "random" and family.build_random is None:
-        raise ValueError(f"`{family.name}` has no other data than its own; leave out data={data!r} (--data).")
-    start, stop = times if times is not None else family.times
-    if not (np.isfinite(start) and np.isfinite(stop) and 0.0 <= start < stop):
-        raise ValueError(
-            f"times {start}:{stop} are not a span; give T0:T1 with 0 ≤ T0 < T1 (the default is {family.times[0]:g}:{family.times[1]:g})."
-        )
-    config = Config(
-        problem=family.name,
-        solver=family.solver.name,
-        samples=samples,
-        seed=seed,
-        split=split,
-        data=data,
-        nx=nx if nx is not None else family.nx,
-        nt=nt if nt is not None else family.nt,
-        times=(float(start), float(stop)),
-        parameters={name: (float(low), float(high)) for name, (low, high) in (parameters or {}).items()},
-        shard_size=shard_size,
-    )
-    _check_design(family, config)
-    return family, config
+def told(failed: Sequence[FailedSample], samples: int, most: int = 10) -> str:
+    """One line for each sample that failed, up to so many."""
+    lines = [f"{len(failed)} of {samples} samples could not be solved:", *map(str, failed[:most])]
+    if len(failed) > most:
+        lines.append(f"… and {len(failed) - most} more")
+    return "\n  ".join(lines)
 
 
-def solve_shard(family: Family, config: Config, shard: int) -> xr.Dataset:
-    """Solve one shard of a design; depends on nothing but its arguments."""
-    chosen = range(shard * config.shard_size, min((shard + 1) * config.shard_size, config.samples))
-    plan = design(config.samples, config.split)
-    drawn = [_draw(family, config, *plan[i]) for i in chosen]
-    grid = family.grid(family.domain, config.nx)
-    times = np.linspace(*config.times, config.nt)
-    build = _build(family, config)
+def solve_shard(
+    family: Family, config: Config, shard: int
+) -> tuple[xr.Dataset | None, tuple[FailedSample, ...]]:
+    """Solve one shard of a design, without the samples that cannot be solved; depends on nothing but its arguments."""
+    return solve_samples(family, config, range(*_ends(config, shard)))
+
+
+def solve_samples(
+    family: Family, config: Config, samples: Sequence[int]
+) -> tuple[xr.Dataset | None, tuple[FailedSample, ...]]:
+    """Solve samples of a design together; if that fails, one by one, which gives the same values."""
+    try:
+        return _gathered(family, config, samples, _trajectories(family, config, samples)), ()
+    except _OF_THE_SAMPLE:
+        solved: dict[int, Trajectory] = {}
+        failed = []
+        for sample in samples:
+            try:
+                alone = _trajectories(family, config, [sample])
+                _gathered(family, config, [sample], alone)
+            except _OF_THE_SAMPLE as error:
+                failed.append(_failure(family, config, sample, error))
+            else:
+                solved[sample] = alone[0]
+        return _gathered(family, config, [*solved], [*solved.values()]) if solved else None, tuple(failed)
+
+
+def _ends(config: Config, shard: int) -> tuple[int, int]:
+    return shard * config.shard_size, min((shard + 1) * config.shard_size, config.samples)
+
+
+def _draws(family: Family, config: Config, samples: Sequence[int]) -> list[tuple[str, Draw]]:
+    return [drawn(family, config, sample) for sample in samples]
+
+
+def _trajectories(family: Family, config: Config, samples: Sequence[int]) -> list[Trajectory]:
+    grid, times = family.grid(family.domain, config.nx), np.linspace(*config.times, config.nt)
+    problems = [problem_of(family, config, draw, grid, times) for _, draw in _draws(family, config, samples)]
+    return family.solver.solve_batch(problems)
+
+
+def _gathered(
+    family: Family, config: Config, samples: Sequence[int], trajectories: Sequence[Trajectory]
+) -> xr.Dataset:
+    draws = _draws(family, config, samples)
     return gather(
         family,
-        drawn,
-        family.solver.solve_batch([build(draw, grid, times) for draw in drawn]),
-        samples=list(chosen),
-        splits=[plan[i][0] for i in chosen],
+        [draw for _, draw in draws],
+        trajectories,
+        samples=samples,
+        splits=[split for split, _ in draws],
         closed_form=config.data == "standard",
         config=config.model_dump(mode="json"),
     )
 
 
-def _build(family: Family, config: Config) -> Callable[[Draw, Any, np.ndarray], Problem]:
-    if config.data == "standard":
-        return family.build
-    assert family.build_random is not None  # `configure` has looked
-    return family.build_random
+def _failure(family: Family, config: Config, sample: int, error: Exception) -> FailedSample:
+    split, draw = drawn(family, config, sample)
+    return FailedSample(
+        sample=sample,
+        split=split,
+        seed=draw.seed,
+        parameters=dict(draw.parameters),
+        error=type(error).__name__,
+        message=str(error),
+    )
 
 
-def _draw(family: Family, config: Config, split: str, index: int) -> Draw:
-    override = {name: Uniform(*span) for name, span in config.parameters.items()}
-    return family.draw(config.seed, split, index, override)
+def _solve_to_file(
+    folder: Path, family: Family, config: Config, ours: str, shard: int, earlier: ShardRecord | None = None
+) -> ShardRecord:
+    if version("lawbound") != ours:
+        raise ValueError(
+            f"The worker has lawbound {version('lawbound')}, this program {ours}; install the same version everywhere."
+        )
+    began = time.perf_counter()
+    first, end = _ends(config, shard)
+    if earlier is not None:
+        again, failed = solve_samples(family, config, [one.sample for one in earlier.failed])
+        if again is None:
+            return earlier.model_copy(update={"failed": failed})
+    file = f"shard-{shard:04d}-of-{config.shards:04d}.nc"
+    data, failed = solve_shard(family, config, shard)
+    record = ShardRecord(file=file, first=first, count=end - first - len(failed), sha256="", seconds=0.0)
+    if data is None:
+        return record.model_copy(update={"failed": failed, "seconds": time.perf_counter() - began})
+    write(data, folder / file)
+    return record.model_copy(
+        update={
+            "failed": failed,
+            "sha256": file_hash(folder / file),
+            "size": (folder / file).stat().st_size,
+            "layout": layout(data),
+            "seconds": time.perf_counter() - began,
+        }
+    )
 
 
-def _check_design(family: Family, config: Config) -> None:
-    """Refuse, before solving anything, parameters that make no problem, and ends after a front has left.
-
-    The closed form of the mass is false from then on.
-    """
-    right, few = family.domain[1], family.grid(family.domain, 4)
-    build = _build(family, config)
-    for split, index in design(config.samples, config.split):
-        draw = _draw(family, config, split, index)
-        build(draw, few, np.array(config.times))
-        if config.data == "random" or family.exact is None or family.mass_tolerance is None:
-            continue
-        leaves = family.exact(draw).front_time(right)
-        if config.times[1] > leaves * (1 + 1e-12):
-            values = ", ".join(f"{name}={value:.4g}" for name, value in draw.parameters.items())
-            raise ValueError(
-                f"`{family.name}` with {values} has its front leave the domain at t={leaves:.4g}, "
-                f"before the end t={config.times[1]:g}; its mass formula is false from then on. Give an earlier end "
-                f"(--times {config.times[0]:g}:{0.99 * leaves:.3g}) or another range of {', '.join(draw.parameters)}."
+def _arrived(folder: Path, record: ShardRecord, patience: float = 30.0) -> None:
+    """A worker elsewhere may have written to a folder of its own; or a network file system takes its time."""
+    until = time.monotonic() + patience
+    while problem := damage(folder, record, contents=False):
+        if time.monotonic() > until:
+            raise OSError(
+                f"{problem} A worker reports it as written: all workers must see {folder.absolute()} as one folder."
             )
+        time.sleep(0.2)
+
+
+def versions() -> dict[str, str]:
+    """What else decides the last bits and bytes of a shard."""
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        **{name: version(name) for name in ("numpy", "scipy", "numba", "xarray", "netCDF4")},
+        "hdf5": netCDF4.__hdf5libversion__,
+    }
+
+
+def _same_version(folder: Path, manifest: Manifest, missing: Sequence[int]) -> None:
+    if missing and manifest.lawbound != version("lawbound"):
+        raise ValueError(
+            f"{folder} was begun by lawbound {manifest.lawbound}, this is {version('lawbound')}, and {len(missing)} shards are "
+            f"missing; samples of two versions are not mixed. Finish it with lawbound {manifest.lawbound}, or give a new "
+            "folder (-o)."
+        )
+
+
+def _withdraw(folder: Path, journal: Path) -> None:
+    journal.unlink(missing_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _claim(folder: Path, config: Config) -> Manifest:
@@ -241,12 +276,18 @@ def _claim(folder: Path, config: Config) -> Manifest:
         config_sha256=sha256(canonical_json(config.model_dump(mode="json"))),
         shards_wanted=config.shards,
         shards={},
+        versions=versions(),
     )
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; give a folder that is new or empty (-o).")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(unwritable(folder, error)) from error
     with locked(folder):
-        return _claimed(folder, fresh)
+        found = _claimed(folder, fresh)
+    sweep(folder)
+    return fresh if found is fresh else merge_journals(folder)
 
 
 def _claimed(folder: Path, fresh: Manifest) -> Manifest:
@@ -265,37 +306,3 @@ def _claimed(folder: Path, fresh: Manifest) -> Manifest:
         return found
     write_manifest(folder, fresh)
     return fresh
-
-
-def _solve_to_file(folder: Path, family: Family, config: Config, shard: int) -> ShardRecord:
-    began = time.perf_counter()
-    file = f"shard-{shard:04d}-of-{config.shards:04d}.nc"
-    data = solve_shard(family, config, shard)
-    write(data, folder / file)
-    return ShardRecord(
-        file=file,
-        first=int(data[schema.SAMPLE].values[0]),
-        count=data.sizes[schema.SAMPLE],
-        sha256=file_hash(folder / file),
-        seconds=time.perf_counter() - began,
-    )
-
-
-def _finished(
-    folder: Path, family: Family, config: Config, shards: Iterable[int], executor: Executor | None
-) -> Iterator[tuple[int, ShardRecord]]:
-    """Shards as they get done, in whatever order."""
-    if executor is None:
-        for shard in shards:
-            yield shard, _solve_to_file(folder, family, config, shard)
-        return
-    running: dict[Future[Any], int] = {
-        executor.submit(_solve_to_file, folder, family, config, shard): shard for shard in shards
-    }
-    try:
-        for future in as_completed(running):
-            yield running[future], future.result()
-    except BaseException:
-        for future in running:
-            future.cancel()
-        raise

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
+from zlib import crc32
 
 import numpy as np
 import xarray as xr
@@ -49,6 +50,14 @@ def values_hash(*arrays: ArrayLike) -> str:
         digest.update(f"{values.dtype.str}:{values.shape}".encode())
         digest.update(values.tobytes())
     return digest.hexdigest()
+
+
+def layout(data: xr.Dataset) -> str:
+    """Eight digits that datasets share if and only if their variables have the same names, types and dimensions."""
+    described = sorted(
+        (str(name), variable.dtype.str, *map(str, variable.dims)) for name, variable in data.variables.items()
+    )
+    return f"{crc32(canonical_json(described).encode()):08x}"
 
 
 def content_hash(data: xr.Dataset) -> str:

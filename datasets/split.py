@@ -12,17 +12,21 @@ from lawbound.datasets import schema
 DEFAULT_SHARES = (("train", 0.8), ("valid", 0.1), ("test", 0.1))
 
 
-def design(samples: int, split: str | None) -> list[tuple[str, int]]:
-    """(split, index within the split) of each sample: one split, or 80 % train, 10 % valid, 10 % test.
+def place(sample: int, samples: int, split: str | None) -> tuple[str, int]:
+    """(split, index within it) of a sample of a design: all one split, or 80 % train, 10 % valid, 10 % test.
 
-    >>> design(3, "test")
-    [('test', 0), ('test', 1), ('test', 2)]
+    >>> place(2, 3, "test"), place(8, 10, None), place(9, 10, None)
+    (('test', 2), ('valid', 0), ('test', 0))
     """
     if split is not None:
-        return [(split, i) for i in range(samples)]
+        return split, sample
     counts = {name: int(share * samples) for name, share in DEFAULT_SHARES}
     counts["train"] += samples - sum(counts.values())
-    return [(name, i) for name, count in counts.items() for i in range(count)]
+    for name, count in counts.items():
+        if sample < count:
+            return name, sample
+        sample -= count
+    raise IndexError(sample)
 
 
 def splits_of(data: xr.Dataset) -> list[str]:

@@ -1,80 +1,58 @@
 """Files: one netCDF, or a folder of shards with a manifest. Nothing half-written survives."""
 
-import hashlib
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from threading import Lock, get_ident
+from typing import Any
 
 import xarray as xr
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lawbound.datasets import schema
+from lawbound.datasets.manifest import (
+    AGAIN,
+    MANIFEST,
+    Manifest,
+    ShardRecord,
+    damage,
+    file_hash,
+    first_problem,
+    read_manifest,
+    temporary,
+    unwritable,
+    write_manifest,
+    write_text,
+)
 from lawbound.datasets.provenance import content_hash
-from lawbound.datasets.split import concatenated
+from lawbound.datasets.sharded import NETCDF, Shards, as_dataset
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
+__all__ = [
+    "MANIFEST",
+    "Manifest",
+    "MissingSamples",
+    "ShardRecord",
+    "damage",
+    "file_hash",
+    "first_problem",
+    "open",
+    "read",
+    "read_manifest",
+    "shards_of",
+    "stored_hash_matches",
+    "write",
+    "write_manifest",
+    "write_text",
+]
 
-MANIFEST = "manifest.json"
+#: A dataset of more bytes than this, unpacked, stays on disk until values are asked for.
+LOAD_UP_TO = 1 << 29
 
-# The netCDF and HDF5 libraries may not be entered by two threads at once, even for different files.
-_NETCDF = Lock()
-
-
-class ShardRecord(BaseModel):
-    """One finished shard."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    file: str
-    first: int
-    count: int
-    sha256: str
-    seconds: float
-
-
-class Manifest(BaseModel):
-    """What a folder holds, and what made it; wall times live here and nowhere else."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    lawbound: str
-    lawbound_schema: str
-    config: dict[str, object]
-    config_sha256: str
-    shards_wanted: int
-    shards: dict[int, ShardRecord]
-
-    @property
-    def complete(self) -> bool:
-        """Whether every shard is there."""
-        return len(self.shards) == self.shards_wanted
+#: Shards of no more bytes than this, as files, are all compared with the manifest when a folder is opened.
+VERIFY_UP_TO = 1 << 29
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, then rename it."""
-    temporary = _temporary(path)
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.tmp")
-
-
-def first_problem(error: Exception) -> str:
-    """What a validation complains of first, in one line."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    problem = error.errors()[0]
-    return f"{'.'.join(map(str, problem['loc'])) or 'text'}: {problem['msg']}"
+class MissingSamples(UserWarning):
+    """A dataset that lacks samples, because they could not be solved."""
 
 
 def write(data: xr.Dataset, path: str | Path, *, attributes: Mapping[str, str] | None = None) -> None:
@@ -84,13 +62,19 @@ def write(data: xr.Dataset, path: str | Path, *, attributes: Mapping[str, str] |
     stored = data.assign_attrs(
         {**data.attrs, **(attributes or {}), "lawbound_content_sha256": content_hash(data)}
     )
-    temporary = _temporary(path)
+    unfinished = temporary(path)
     try:
-        with _NETCDF:
-            stored.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=_encoding(stored))
-        os.replace(temporary, path)
+        with NETCDF:
+            stored.to_netcdf(unfinished, engine="netcdf4", format="NETCDF4", encoding=_encoding(stored))
+        os.replace(unfinished, path)
+    except (OSError, RuntimeError) as error:  # netCDF says a full disk as a RuntimeError
+        raise OSError(unwritable(path, error)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
+
+
+#: How fields are stored, a sample a chunk; chosen by measurement (docs/results.md).
+FIELDS: dict[str, object] = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
 
 
 def _encoding(data: xr.Dataset) -> dict[str, dict[str, object]]:
@@ -102,9 +86,7 @@ def _encoding(data: xr.Dataset) -> dict[str, dict[str, object]]:
                 1 if dim in (schema.SAMPLE, schema.REALIZATION) else size
                 for dim, size in data[name].sizes.items()
             )
-            encoding[str(name)] |= {
-                "zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True, "chunksizes": chunks,
-            }  # fmt: skip
+            encoding[str(name)] |= {**FIELDS, "chunksizes": chunks}
     return encoding
 
 
@@ -113,7 +95,7 @@ def read(path: str | Path) -> xr.Dataset:
     path = Path(path)
     try:
         with (
-            _NETCDF,
+            NETCDF,
             xr.open_dataset(path, engine="netcdf4", decode_times=False, mask_and_scale=False) as file,
         ):
             data = file.load()
@@ -130,80 +112,75 @@ def read(path: str | Path) -> xr.Dataset:
     return data
 
 
-def open(path: str | Path) -> xr.Dataset:
+def open(
+    path: str | Path, *, lazy: bool | None = None, verify: bool | None = None, chunks: Any = None
+) -> xr.Dataset:
     """The dataset in a file, or in a folder of shards, as one `xarray.Dataset`.
 
-    Raises `ValueError` if a shard is missing or differs from what the manifest says.
+    A folder of more than `LOAD_UP_TO` bytes is read sample by sample when values are asked for (`lazy` says it
+    otherwise); with dask installed, `chunks={}` gives arrays of dask. The SHA-256 of shards is compared with the
+    manifest's: of all at once where they are few or `verify=True`, else of each before its first value is read; with
+    `verify=False` only sizes are. Raises `ValueError` if a shard is missing or differs from what the manifest says;
+    samples that could not be solved are missing, with a `MissingSamples` warning.
     """
     path = Path(path)
     if not path.is_dir():
         return read(path)
+    shards = shards_of(path, verify=verify)
+    if len(shards.records) == 1 and chunks is None and not lazy:
+        return read(path / shards.records[0].file)
+    data = as_dataset(shards, chunks=chunks)
+    schema.require(data.isel({schema.SAMPLE: slice(1)}), str(path))
+    small = data.nbytes <= LOAD_UP_TO
+    return data.load() if (small if lazy is None else not lazy) and chunks is None else data
+
+
+def shards_of(path: str | Path, *, verify: bool | None = None) -> Shards:
+    """The shards of a complete folder, or a file as the only one, compared with the manifest as `open` says.
+
+    Raises `ValueError` if a shard is missing, or differs from what the manifest says, or there is no sample.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        samples = read(path).sizes[schema.SAMPLE]
+        only = ShardRecord(file=path.name, first=0, count=samples, sha256="", seconds=0.0)
+        return Shards(path.parent, [only], verified=True)
     manifest = read_manifest(path)
     if not manifest.complete:
         raise ValueError(
-            f"{path} holds {len(manifest.shards)} of {manifest.shards_wanted} shards; run the same `lawbound generate` "
-            "again, it goes on where it stopped."
+            f"{path} holds {len(manifest.shards)} of {manifest.shards_wanted} shards; {AGAIN}, it goes on where it stopped."
         )
-    for record in manifest.shards.values():
-        problem = damage(path, record)
+    records = [manifest.shards[shard] for shard in sorted(manifest.shards)]
+    if not any(record.count for record in records):
+        raise ValueError(
+            f"{path} has no sample: none of {len(manifest.failed)} could be solved; {path / MANIFEST} says why."
+        )
+    now = verify if verify is not None else sum(_size(path, record) for record in records) <= VERIFY_UP_TO
+    for record in records:
+        problem = damage(path, record, contents=now)
         if problem:
             raise ValueError(problem)
-    return concatenated([read(path / manifest.shards[i].file) for i in sorted(manifest.shards)])
+    _warn_of_missing(path, manifest)
+    return Shards(path, records, verified=now or verify is False)
 
 
-def damage(folder: Path, record: ShardRecord) -> str | None:
-    """What is wrong with a shard on disk, if anything."""
-    file = folder / record.file
-    if not file.exists():
-        return f"{file} is gone; run the same `lawbound generate` again, it makes what is missing."
-    if file_hash(file) != record.sha256:
-        return f"{file} is not the file that was written (its SHA-256 differs); delete it and run the same `lawbound generate` again."
-    return None
+def _size(folder: Path, record: ShardRecord) -> int:
+    if record.size is not None or not (folder / record.file).exists():
+        return record.size or 0
+    return (folder / record.file).stat().st_size
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a folder; raises `ValueError` if the folder is not a dataset of ours."""
-    try:
-        manifest = Manifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(
-            f"{folder} has no {MANIFEST}; it was not made by `lawbound generate`. Give another folder."
-        ) from None
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{folder / MANIFEST} is damaged or of another version ({first_problem(error)}); generate into a new folder."
-        ) from None
-    if manifest.lawbound_schema != schema.SCHEMA:
-        raise ValueError(
-            f"{folder} follows schema {manifest.lawbound_schema}, this version {schema.SCHEMA}; generate it again."
+def _warn_of_missing(path: Path, manifest: Manifest) -> None:
+    failed = manifest.failed
+    if failed:
+        some = ", ".join(str(one.sample) for one in failed[:10]) + (", …" if len(failed) > 10 else "")
+        wanted = len(failed) + sum(record.count for record in manifest.shards.values())
+        warnings.warn(
+            f"{path} lacks {len(failed)} of {wanted} samples ({some}), which could not be solved; why, says {path / MANIFEST}. "
+            f"To try them again, {AGAIN}.",
+            MissingSamples,
+            stacklevel=4,
         )
-    return manifest
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder against other processes that write its manifest; where the system has no such lock, go on."""
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Replace the manifest of a folder in one step."""
-    ordered = manifest.model_copy(update={"shards": dict(sorted(manifest.shards.items()))})
-    write_text(folder / MANIFEST, ordered.model_dump_json(indent=1) + "\n")
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def stored_hash_matches(data: xr.Dataset) -> bool:

@@ -3,15 +3,13 @@
 import json
 import shlex
 import sys
+import warnings
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
-from math import prod
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.table import Table
@@ -19,6 +17,11 @@ from rich.table import Table
 from lawbound import arguments
 from lawbound.datasets.plugins import UnknownName
 from lawbound.terminal import cell, console, notes, progress
+
+if TYPE_CHECKING:
+    from lawbound.datasets.config import Config
+    from lawbound.datasets.family import Family
+    from lawbound.datasets.manifest import ShardRecord
 
 # Modules that load torch, matplotlib or xarray are imported inside the commands: `lawbound --help` is instant.
 
@@ -52,7 +55,9 @@ def main() -> None:
 def run(words: list[str]) -> int:
     """Run one command; messages of expected failures go to standard error, without a traceback."""
     try:
-        status = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            status = app(words, exit_on_error=False, print_error=False, result_action="return_value")
         return int(status or 0)
     except (CycloptsError, UnknownName, WrongArguments) as error:
         _complain(str(error))
@@ -65,6 +70,12 @@ def run(words: list[str]) -> int:
             "Interrupted. Finished shards are kept: the same `generate` goes on. So is the last state of training: add --resume."
         )
         return 130
+
+
+def _note(message: Warning | str, *about: object, **more: object) -> None:
+    """A warning, without the line of code that gave it."""
+    notes.print("[bold yellow]lawbound:[/] ", end="")
+    notes.print(str(message), markup=False, highlight=False)
 
 
 def _complain(message: str) -> None:
@@ -127,9 +138,11 @@ def generate(
     split: str | None = None,
     data: Literal["standard", "random"] = "standard",
     jobs: int = 1,
+    scheduler: str | None = None,
     shard: str | None = None,
+    shard_size: int | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
-) -> None:
+) -> int:
     """Solve problems of a family into a folder; an interrupted run goes on where it stopped.
 
     Parameters
@@ -156,16 +169,25 @@ def generate(
         `random` gives a problem that has a closed form random initial and boundary data instead.
     jobs
         Processes.
+    scheduler
+        Address of a running Dask scheduler, such as tcp://host:8786, whose workers solve instead.
     shard
         I/N: solve only every N-th shard, from the I-th (from 0), as in a job array.
+    shard_size
+        Samples in a file; part of what the dataset is.
     dry_run
-        Say what would be made, and stop.
+        Solve a few samples, say what the whole would cost, and stop.
     """
-    from lawbound.datasets.generate import configure, generate_into
+    from lawbound.datasets.executors import Dask, Processes
+    from lawbound.datasets.generate import configure, generate_into, told
 
     with _arguments():
         if jobs < 1:
             raise ValueError(f"--jobs {jobs}; give at least 1 process.")
+        if scheduler is not None and jobs > 1:
+            raise ValueError("--jobs starts processes here, --scheduler uses a cluster's; give one of them.")
+        if shard_size is not None and shard_size < 1:
+            raise ValueError(f"--shard-size {shard_size}; give at least 1 sample.")
         first, step = arguments.part(shard)
         family, config = configure(
             problem,
@@ -177,45 +199,59 @@ def generate(
             times=arguments.span("--times", times),
             parameters=dict(arguments.named_span(text) for text in param or []),
             data=data,
-            shard_size=min(64, max(4, samples // 16)),
+            shard_size=shard_size or min(64, max(4, samples // 16)),
         )
     if dry_run:
-        shape = family.grid(family.domain, config.nx).shape
-        megabytes = 4 * config.samples * config.nt * prod(shape) / 1e6
-        console.print(
-            f"{config.samples} samples of {family.name} in {config.shards} shards, "
-            f"{' × '.join(map(str, shape))} positions × {config.nt} times,"
-        )
-        console.print(f"about {megabytes:.1f} MB before compression, into {out}. Nothing was written.")
-        return
-    pool = (
-        ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread)
-        if jobs > 1
-        else nullcontext()
-    )
-    with pool as executor, progress(f"solving {family.name}") as advance:
-        finished = []
+        _say_cost(family, config, out, jobs)
+        return 0
+    pool = Dask(scheduler) if scheduler is not None else Processes(jobs) if jobs > 1 else None
+    mine = range(first * config.shard_size, config.samples, step * config.shard_size)
+    total = sum(min(config.shard_size, config.samples - start) for start in mine)
+    with progress(f"solving {family.name}") as advance:
+        done = 0
 
-        def on_shard(record: object) -> None:
-            finished.append(record)
-            advance(len(finished), -(-(config.shards - first) // step))
+        def on_shard(record: "ShardRecord") -> None:
+            nonlocal done
+            done += record.count + len(record.failed)
+            advance(done, total)
 
         manifest = generate_into(
             out,
             family,
             config,
-            executor=executor,
+            executor=pool,
             only=lambda number: number % step == first,
             on_shard=on_shard,
         )
-    state = "complete" if manifest.complete else f"{len(manifest.shards)} of {manifest.shards_wanted} shards"
+    failed, state = manifest.failed, "complete"
+    if not manifest.complete:
+        state = f"{len(manifest.shards)} of {manifest.shards_wanted} shards"
+    elif failed:
+        state = f"complete but for {len(failed)} samples"
     console.print(f"{out}: {config.samples} samples of {family.name}, {state}.", highlight=False)
+    if failed:
+        _complain(
+            f"{told(failed, config.samples)}\nThe dataset lacks them; all are listed in {out / 'manifest.json'}. The same command "
+            "tries them again; otherwise leave them out, or do what the message says in a new folder (-o)."
+        )
+    return 1 if failed else 0
 
 
-def _one_thread() -> None:
-    from lawbound.solvers.compiled import use_threads
+def _say_cost(family: "Family", config: "Config", out: Path, jobs: int) -> None:
+    from lawbound.datasets.estimate import estimate
+    from lawbound.terminal import duration, free_space
 
-    use_threads(1)
+    cost = estimate(family, config)
+    shape = family.grid(family.domain, config.nx).shape
+    megabytes, disk = cost.memory * config.samples / 1e6, cost.disk * config.samples / 1e6
+    console.print(
+        f"{config.samples} samples of {family.name} in {config.shards} shards, "
+        f"{' × '.join(map(str, shape))} positions × {config.nt} times;\n"
+        f"{1e3 * cost.seconds:.3g} ms/sample ({cost.looked_at} solved and written to see), "
+        f"about {duration(cost.total(config.samples, jobs))} with --jobs {jobs};\n"
+        f"about {megabytes:.1f} MB, {disk:.1f} MB on disk, of {free_space(out) / 1e6:.0f} MB free, into {out}. Nothing was written.",
+        highlight=False,
+    )
 
 
 @app.command
@@ -287,6 +323,7 @@ def train(
     seed: int = 0,
     device: Literal["cpu", "cuda"] = "cpu",
     resume: Annotated[bool, Parameter(negative="")] = False,
+    unchecked: Annotated[bool, Parameter(negative="")] = False,
     option: list[str] | None = None,
 ) -> None:
     """Train a surrogate on the train split of a dataset, the best weights chosen on its valid split.
@@ -307,6 +344,8 @@ def train(
         Where to train.
     resume
         Go on with the run in the folder.
+    unchecked
+        Train on a dataset that `lawbound check` finds wrong.
     option
         NAME=VALUE, a hyperparameter; the value is read as JSON.
     """
@@ -329,6 +368,7 @@ def train(
             device=device,
             folder=out,
             resume=resume,
+            unchecked=unchecked,
             on_progress=lambda p: advance(p.epoch, p.epochs),
         )
     console.print(f"{out}: {surrogate} trained on {data}.", highlight=False)

@@ -25,17 +25,20 @@ def fit(
     folder: str | Path | None = None,
     resume: bool = False,
     options: Mapping[str, Any] | None = None,
+    unchecked: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Surrogate:
     """Fit a surrogate on the `train` split, chosen by the `valid` split; with `folder`, keep it there.
 
     `surrogate` is a name (`gp`, `anp`, or a plug-in's), with `options` for its hyperparameters, or a learner.
-    Raises `ValueError` for unknown names or options, and for data that fail `lawbound.check` or lack a split.
+    Raises `ValueError` for unknown names or options, for data that lack a split, and, unless `unchecked`, for data that
+    fail `lawbound.check`.
     """
     learner = learner_of(surrogate, options or {})
     if seed < 0:
         raise ValueError(f"seed={seed}; give an integer ≥ 0.")
-    check(data).raise_if_failed()
+    if not unchecked:
+        _require_checked(data)
     missing = [name for name in ("train", "valid") if name not in splits_of(data)]
     if missing:
         raise ValueError(
@@ -63,6 +66,13 @@ def fit(
             where.rmdir()
         raise
     return fitted
+
+
+def _require_checked(data: xr.Dataset) -> None:
+    try:
+        check(data).raise_if_failed()
+    except ValueError as error:
+        raise ValueError(f"{error} Or train on it as it is: --unchecked (unchecked=True).") from None
 
 
 def learner_of(surrogate: str | Learner, options: Mapping[str, Any]) -> Learner:

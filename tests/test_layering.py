@@ -35,6 +35,9 @@ ALLOWED = {
     ),
 }
 
+# What one file of a layer may import beyond that.
+ALONE = {"datasets/executors.py": {"distributed"}, "datasets/torch_view.py": {"torch"}}
+
 
 def imports(file: Path) -> set[str]:
     found = set()
@@ -63,7 +66,8 @@ def test_each_layer_imports_only_what_the_table_allows(layer):
                     f"{file.name} imports {module}"
                 )
             else:
-                assert top in STANDARD | theirs, f"{file.name} imports {module}"
+                alone = ALONE.get(f"{layer}/{file.name}", set())
+                assert top in STANDARD | theirs | alone, f"{file.name} imports {module}"
 
 
 def test_only_one_module_calls_numba():

@@ -38,6 +38,45 @@ def test_a_frozen_sample_is_found(stefan):
     assert any("index [1]" in finding.detail for finding in wrong(lb.check(spoiled(stefan, "u", change))))
 
 
+def test_a_frame_written_twice_in_the_middle_of_a_run_is_found(stefan):
+    def change(u):
+        u[3, 8] = u[3, 7]
+
+    found = wrong(lb.check(spoiled(stefan, "u", change)))
+    frames = [finding for finding in found if finding.subject == "dataset frames"]
+    assert len(frames) == 1 and f"sample index 3 at t={float(stefan.t[8]):.4g}" in frames[0].detail
+
+
+def test_a_run_that_rests_at_its_start_or_its_end_is_no_frozen_frame():
+    u = np.zeros((2, 6, 5))
+    u[0, 3:] = [[1.0], [2.0], [2.0]]  # rests, moves, rests
+    u[1] = np.arange(6.0)[:, None]
+    report = lb.check(lb.from_arrays(u, t=np.arange(6.0), x=np.arange(5.0)))
+    assert report.ok
+
+
+def test_outliers_are_reported_over_all_shards_and_are_nothing_wrong(tmp_path):
+    u = np.random.default_rng(0).normal(size=(30, 4, 50))
+    u[17] *= 100.0
+    report = lb.check(lb.from_arrays(u, t=np.arange(4.0), x=np.arange(50.0)))
+    told = {finding.subject: finding.detail for finding in report.findings}
+    assert report.ok and "samples [17] with a range beyond" in told["outliers of u"]
+    generate_into(tmp_path, *configure("wave", 12, nx=17, nt=5, shard_size=1))
+    told = [finding.detail for finding in lb.check(tmp_path).findings if "outliers" in finding.subject]
+    assert len(told) == 2 and all("no sample" in detail for detail in told)
+
+
+def test_training_refuses_what_fails_its_check_unless_told_otherwise(stefan):
+    def change(u):
+        u[0, 10, :20] *= 0.9
+
+    options = {"smoothness": 1.5, "functions": 4, "iterations": 2}
+    data = spoiled(stefan, "u", change)
+    with pytest.raises(ValueError, match=r"fails its checks(.|\n)*wall fluxes(.|\n)*--unchecked"):
+        lb.fit("gp", data, options=options)
+    assert lb.fit("gp", data, options=options, unchecked=True) is not None
+
+
 def test_lost_mass_is_found_by_the_ledger_and_by_the_law(stefan):
     def change(u):
         u[0, 10, :20] *= 0.9

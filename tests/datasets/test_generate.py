@@ -119,21 +119,21 @@ def test_a_folder_that_is_not_ours_is_refused_and_left_alone(tmp_path):
         generate_into(tmp_path / "thesis.tex", *small())
 
 
-def test_a_failing_sample_leaves_the_manifest_whole(tmp_path, monkeypatch):
-    import lawbound.datasets.generate as engine
+def test_an_error_of_the_program_stops_the_run_and_leaves_the_manifest_whole(tmp_path, monkeypatch):
+    import lawbound.datasets.generate as module
 
-    solve = engine.solve_shard
+    solve = module.solve_shard
 
     def failing(family, config, shard):
         if shard == 2:
             raise RuntimeError("the disk is on fire")
         return solve(family, config, shard)
 
-    monkeypatch.setattr(engine, "solve_shard", failing)
+    monkeypatch.setattr(module, "solve_shard", failing)
     with pytest.raises(RuntimeError, match="on fire"):
         generate_into(tmp_path, *small())
     assert sorted(read_manifest(tmp_path).shards) == [0, 1]
-    assert not [path for path in tmp_path.iterdir() if path.name.endswith(".tmp")]
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith((".tmp", ".jsonl"))]
     monkeypatch.undo()
     assert generate_into(tmp_path, *small()).complete
 
@@ -169,12 +169,12 @@ def test_two_tasks_of_a_job_array_at_once_lose_no_shard(tmp_path):
 
 
 def test_a_design_that_cannot_be_solved_leaves_nothing_in_the_way(tmp_path, monkeypatch):
-    import lawbound.datasets.generate as engine
+    import lawbound.datasets.generate as module
 
-    def failing(family, config, shard):
+    def failing(*arguments):
         raise RuntimeError("too stiff")
 
-    monkeypatch.setattr(engine, "solve_shard", failing)
+    monkeypatch.setattr(module, "solve_shard", failing)
     with pytest.raises(RuntimeError, match="too stiff"):
         generate_into(tmp_path / "d", *small())
     assert not (tmp_path / "d").exists()
