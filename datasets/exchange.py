@@ -43,9 +43,8 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset that is read block by block; `splits` has the number of samples of each, `template` any part of it."""
+    """A dataset that is read block by block; `splits` has the number of samples of each."""
 
-    parts: tuple[xr.Dataset | Path, ...]
     template: xr.Dataset
     splits: dict[str, int]
 
@@ -67,31 +66,20 @@ class Source:
     @classmethod
     def of(cls, data: xr.Dataset | str | Path) -> "Source":
         """A dataset, a file or a folder; raises `ValueError` if it is none of ours, damaged or not finite."""
-        parts = _parts(data)
-        splits: dict[str, int] = {}
-        template: xr.Dataset | None = None
-        for part in map(_loaded, parts):
-            schema.require(part, "The dataset to export")
-            template = part if template is None else template
-            _require_same(template, part)
-            for name in splits_of(part):
-                if not re.fullmatch(r"[\w-]+", name):
-                    raise ValueError(
-                        f"split `{name}` cannot name a folder; use letters, digits, `_` and `-`."
-                    )
-                splits[name] = splits.get(name, 0) + members_of(part, name).size
-        assert template is not None  # a folder has at least one shard
-        return cls(parts, template, splits)
+        whole = data if isinstance(data, xr.Dataset) else store.open(data, lazy=True)
+        schema.require(whole.isel({schema.SAMPLE: slice(BLOCK)}), "The dataset to export")
+        splits = {name: members_of(whole, name).size for name in splits_of(whole)}
+        for name in splits:
+            if not re.fullmatch(r"[\w-]+", name):
+                raise ValueError(f"split `{name}` cannot name a folder; use letters, digits, `_` and `-`.")
+        return cls(whole, splits)
 
     def pieces(self) -> Iterator[tuple[int, xr.Dataset]]:
         """Neighbouring samples in their order, with the position of the first."""
-        done = 0
-        for part in map(_loaded, self.parts):
-            for start in range(0, part.sizes[schema.SAMPLE], BLOCK):
-                piece = part.isel({schema.SAMPLE: slice(start, start + BLOCK)})
-                schema.require_finite(piece)
-                yield done, piece
-                done += piece.sizes[schema.SAMPLE]
+        for start in range(0, self.samples, BLOCK):
+            piece = self.template.isel({schema.SAMPLE: slice(start, start + BLOCK)}).load()
+            schema.require_finite(piece)
+            yield start, piece
 
     def blocks(self) -> Iterator[Block]:
         """All samples, neighbours of one split together."""
@@ -101,41 +89,6 @@ class Source:
                 block = piece.isel({schema.SAMPLE: members_of(piece, split)})
                 yield Block(split, seen[split], block)
                 seen[split] += block.sizes[schema.SAMPLE]
-
-
-def _parts(data: xr.Dataset | str | Path) -> tuple[xr.Dataset | Path, ...]:
-    if isinstance(data, xr.Dataset):
-        return (data,)
-    folder = Path(data)
-    if not folder.is_dir():
-        return (store.open(folder),)
-    manifest = store.read_manifest(folder)
-    if not manifest.complete:
-        raise ValueError(
-            f"{folder} holds {len(manifest.shards)} of {manifest.shards_wanted} shards; run the same `lawbound generate` "
-            "again, it goes on where it stopped."
-        )
-    for record in manifest.shards.values():
-        broken = store.damage(folder, record)
-        if broken:
-            raise ValueError(broken)
-    return tuple(folder / manifest.shards[i].file for i in sorted(manifest.shards))
-
-
-def _loaded(part: xr.Dataset | Path) -> xr.Dataset:
-    return store.read(part) if isinstance(part, Path) else part
-
-
-def _require_same(first: xr.Dataset, other: xr.Dataset) -> None:
-    """Shards of one design share all that does not depend on the sample."""
-    names = list(map(str, first.variables))
-    fixed = [name for name in names if schema.SAMPLE not in first[name].dims]
-    if names != list(map(str, other.variables)) or not all(
-        np.array_equal(first[name].values, other[name].values) for name in fixed
-    ):
-        raise ValueError(
-            "The shards differ in their variables, times or positions; generate them again into one folder."
-        )
 
 
 def rounded_notes(source: Source, layout: str) -> list[str]:

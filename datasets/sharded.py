@@ -26,7 +26,7 @@ from lawbound.datasets.manifest import AGAIN, ShardRecord, damage
 NETCDF = RLock()
 
 #: Files held open at a time, in each process.
-OPEN_FILES = 16
+OPEN_FILES = 4
 
 
 class Shards:
