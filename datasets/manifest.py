@@ -209,7 +209,16 @@ def _dead(name: str) -> bool:
         return True
     except OSError:
         return False
-    return False
+    return _is_zombie(int(process))
+
+
+def _is_zombie(process: int) -> bool:
+    """Whether a process has ended and waits for somebody to ask how; orphans may wait long."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not on Linux, or gone meanwhile
+        return False
+    return stat.rpartition(")")[2].split()[:1] == ["Z"]
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

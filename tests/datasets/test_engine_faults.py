@@ -8,9 +8,11 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ import pytest
 import lawbound as lb
 from lawbound.datasets import store
 from lawbound.datasets.generate import configure, generate_into
+from lawbound.datasets.manifest import sweep
 from lawbound.datasets.store import read_manifest
 
 DRIVER = """
@@ -338,3 +341,19 @@ def test_a_line_of_a_journal_cut_short_counts_as_not_made(tmp_path, undisturbed)
     generate_into(tmp_path, *small(), on_shard=lambda record: made.append(record.first))
     assert made == [11] and sums(tmp_path) == undisturbed
     np.testing.assert_array_equal(lb.open(tmp_path)["sample"], np.arange(12))
+
+
+def test_what_a_process_left_that_nobody_has_buried_is_swept_away(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    stat = Path(f"/proc/{child.pid}/stat")
+    if not stat.exists():
+        pytest.skip("the system does not tell the state of processes")
+    while stat.read_text().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.01)
+    left = tmp_path / f".shard-0000-of-0001.nc-{socket.gethostname()}-{child.pid}-1.tmp"
+    at_work = tmp_path / f".shard-0001-of-0002.nc-{socket.gethostname()}-{os.getpid()}-1.tmp"
+    for file in (left, at_work):
+        file.write_bytes(b"half")
+    sweep(tmp_path)
+    child.wait()
+    assert not left.exists() and at_work.exists()
