@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from lawbound.datasets.random_data import Bridge, RandomFunction
 from lawbound.solvers import (
     Dirichlet,
     Nodes,
@@ -53,23 +54,6 @@ class Row:
     seconds: float  # per sample
 
 
-@dataclass(frozen=True)
-class Swing:
-    """f(s) = √(2/24) Σ cos(w_j s / length + φ_j), w ~ N(0, 1), φ ~ U[0, 2π]."""
-
-    rates: FloatArray
-    phases: FloatArray
-    length: float
-
-    @classmethod
-    def drawn(cls, draw: np.random.Generator, length: float) -> "Swing":
-        return cls(draw.standard_normal(24), draw.uniform(0.0, 2.0 * np.pi, 24), length)
-
-    def __call__(self, s: Any) -> FloatArray:
-        angles = np.multiply.outer(np.asarray(s), self.rates / self.length) + self.phases
-        return np.asarray(np.sqrt(2.0 / 24.0) * np.cos(angles).sum(axis=-1))
-
-
 def sine(nu: float, n: int = 200) -> Problem:
     walls = Walls(Periodic(), Periodic())
     return Problem(
@@ -92,11 +76,8 @@ def travelling(front: BurgersFront) -> Problem:
 
 def wandering(seed: int, nu: float = 0.02) -> Problem:
     draw = np.random.default_rng(seed)
-    low, high, inside = Swing.drawn(draw, 0.25), Swing.drawn(draw, 0.25), Swing.drawn(draw, 0.15)
-
-    def start(x: FloatArray) -> FloatArray:
-        return 4.0 * x * (1.0 - x) * inside(x) + (1.0 - x) * low(0.0) + x * high(0.0)
-
+    low, high, inside = (RandomFunction.drawn(draw, length) for length in (0.25, 0.25, 0.15))
+    start = Bridge(inside, float(low(0.0)), float(high(0.0)))
     walls = Walls(Dirichlet(low), Dirichlet(high))
     return Problem(
         "random", ViscousBurgers(nu), Nodes(0.0, 1.0, 256), walls, start, np.linspace(0.0, 1.0, 26)
@@ -248,7 +229,8 @@ def main() -> None:
     second = Table(*headings, title="Orders in time")
     for line in fitted:
         second.add_row(*line)
-    console.print(second)
+    if fitted:
+        console.print(second)
     command = "python benchmarks/burgers.py" + (" --quick" if asked.quick else "")
     if asked.markdown is not None:
         text = f"`{command}`\n\n{markdown(lines, HEADINGS)}\n{markdown(fitted, headings)}"

@@ -7,7 +7,7 @@ beside it, farther and farther away.
 
 import numpy as np
 
-from lawbound.datasets.family import Draw, Family, Uniform, Values, only, shifted
+from lawbound.datasets.family import Draw, Family, Uniform, Values, only, shifted, splits
 from lawbound.datasets.random_data import Between, RandomFunction, averages
 from lawbound.solvers import (
     Cells,
@@ -118,13 +118,9 @@ DIFFUSION = Family(
     parameters={"k": "diffusivity"},
     splits=only(
         "k",
-        {
-            "train": Uniform(1.0, 5.0),
-            "valid": Uniform(1.0, 5.0),
-            "test": Values((1.0, 5.0)),
-            "in-range": Uniform(1.0, 5.0),
-            **shifted((1.0, 5.0), (5.0, 6.0), (6.0, 7.0), (7.0, 8.0)),
-        },
+        splits(
+            Uniform(1.0, 5.0), Values((1.0, 5.0)), shifted((1.0, 5.0), (5.0, 6.0), (6.0, 7.0), (7.0, 8.0))
+        ),
     ),
     domain=(0.0, 2.0 * np.pi),
     times=(0.0, 1.0),
@@ -143,13 +139,11 @@ PME = Family(
     parameters={"m": "exponent of the conductivity k(u) = u^m"},
     splits=only(
         "m",
-        {
-            "train": Uniform(1.0, 6.0),
-            "valid": Uniform(1.0, 6.0),
-            "test": Values((1.0, 3.0, 6.0)),
-            "in-range": Uniform(1.0, 6.0),
-            **shifted((2.0, 3.0), (3.0, 3.5), (3.5, 4.5), (4.5, 6.0)),
-        },
+        splits(
+            Uniform(1.0, 6.0),
+            Values((1.0, 3.0, 6.0)),
+            shifted((2.0, 3.0), (3.0, 3.5), (3.5, 4.5), (4.5, 6.0)),
+        ),
     ),
     domain=(0.0, 1.0),
     times=(0.0, 1.0),
@@ -169,13 +163,11 @@ STEFAN = Family(
     parameters={"u_star": "value of u at which the conductivity jumps"},
     splits=only(
         "u_star",
-        {
-            "train": Uniform(0.55, 0.7),
-            "valid": Uniform(0.55, 0.7),
-            "test": Values((0.6, 0.5)),
-            "in-range": Uniform(0.55, 0.7),
-            **shifted((0.6, 0.65), (0.55, 0.6), (0.5, 0.55), (0.7, 0.75)),
-        },
+        splits(
+            Uniform(0.55, 0.7),
+            Values((0.6, 0.5)),
+            shifted((0.6, 0.65), (0.55, 0.6), (0.5, 0.55), (0.7, 0.75)),
+        ),
     ),
     domain=(0.0, 1.0),
     times=(0.0, 0.1),

@@ -10,14 +10,15 @@ nu=0.01:0.01` keeps to one viscosity.
 import numpy as np
 
 from lawbound.datasets.family import (
-    Distribution,
     Draw,
     Family,
     Uniform,
     Values,
+    only,
     points,
     points_of_circle,
     shifted,
+    splits,
 )
 from lawbound.datasets.random_data import Bridge, PeriodicField, RandomFunction
 from lawbound.solvers import (
@@ -37,12 +38,6 @@ from lawbound.solvers import (
 _BOON = "Saad et al., ICLR 2023, arXiv:2212.07477"
 _WAVES, _SIGMA, _TAU = 63, 25.0, 5.0
 _FIELD, _SERIES = 0.15, 0.25
-
-
-def _splits(
-    train: Distribution, test: Distribution, shifts: dict[str, Distribution]
-) -> dict[str, Distribution]:
-    return {"train": train, "valid": train, "test": test, "in-range": train, **shifts}
 
 
 def _periodic(draw: Draw, grid: PeriodicNodes, times: np.ndarray) -> Problem:
@@ -79,10 +74,7 @@ BURGERS_PERIODIC = Family(
     equation="u_t + (u^2 / 2)_x = nu u_xx",
     references=f"Li et al., ICLR 2021, arXiv:2010.08895; {_BOON}",
     parameters=_NU,
-    splits={
-        split: {"nu": nu}
-        for split, nu in _splits(Values((0.1, 0.01)), Values((0.1, 0.01)), _SHIFTED_NU).items()
-    },
+    splits=only("nu", splits(Values((0.1, 0.01)), Values((0.1, 0.01)), _SHIFTED_NU)),
     domain=(0.0, 1.0),
     times=(0.0, 1.0),
     time_of_interest=1.0,
@@ -104,17 +96,13 @@ BURGERS_DIRICHLET = Family(
         "centre": "where the front starts",
         **_NU,
     },
-    splits={
-        split: {
-            "u_left": Uniform(0.5, 1.5),
-            "u_right": Uniform(-0.5, 0.5),
-            "centre": Uniform(0.2, 0.5),
-            "nu": nu,
-        }
-        for split, nu in _splits(
-            Values((0.1, 0.05, 0.02, 0.01, 0.005)), Values((0.1, 0.05, 0.02, 0.01, 0.005)), _SHIFTED_NU
-        ).items()
-    },
+    splits=only(
+        "nu",
+        splits(Values((0.1, 0.05, 0.02, 0.01, 0.005)), Values((0.1, 0.05, 0.02, 0.01, 0.005)), _SHIFTED_NU),
+        u_left=Uniform(0.5, 1.5),
+        u_right=Uniform(-0.5, 0.5),
+        centre=Uniform(0.2, 0.5),
+    ),
     domain=(0.0, 1.0),
     times=(0.0, 1.0),
     time_of_interest=0.5,
@@ -132,14 +120,14 @@ BURGERS_RANDOM = Family(
     equation="u_t + (u^2 / 2)_x = nu u_xx, u(0) = l(t), u(1) = r(t)",
     references="none; random functions after Rahimi, Recht, NIPS 2007",
     parameters=_NU,
-    splits={
-        split: {"nu": nu}
-        for split, nu in _splits(
+    splits=only(
+        "nu",
+        splits(
             Values((0.02,)),
             Values((0.02,)),
             shifted((0.02, 0.02), (0.015, 0.02), (0.01, 0.015), (0.005, 0.01)),
-        ).items()
-    },
+        ),
+    ),
     domain=(0.0, 1.0),
     times=(0.0, 1.0),
     time_of_interest=1.0,

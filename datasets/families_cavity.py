@@ -7,7 +7,7 @@ along the wall, so that the vorticity is finite at the corners, and starts smoot
 
 import numpy as np
 
-from lawbound.datasets.family import Draw, Family, Uniform, Values, only, points_of_square, shifted
+from lawbound.datasets.family import Draw, Family, Uniform, Values, only, points_of_square, shifted, splits
 from lawbound.datasets.random_data import Between, Lid, RandomFunction
 from lawbound.solvers import NavierStokes, NoSlip, Problem, Rectangle, SpectralCavity, Walls
 
@@ -28,13 +28,11 @@ CAVITY = Family(
     parameters={"reynolds": "Reynolds number"},
     splits=only(
         "reynolds",
-        {
-            "train": Uniform(50.0, 200.0),
-            "valid": Uniform(50.0, 200.0),
-            "test": Values((50.0, 100.0, 200.0)),
-            "in-range": Uniform(50.0, 200.0),
-            **shifted((50.0, 200.0), (25.0, 50.0), (200.0, 300.0), (300.0, 500.0)),
-        },
+        splits(
+            Uniform(50.0, 200.0),
+            Values((50.0, 100.0, 200.0)),
+            shifted((50.0, 200.0), (25.0, 50.0), (200.0, 300.0), (300.0, 500.0)),
+        ),
     ),
     domain=(0.0, 1.0),
     times=(0.0, 2.0),

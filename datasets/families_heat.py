@@ -11,7 +11,7 @@ The shifted splits are ours, too: frequencies, diffusivities or Biot numbers bes
 
 import numpy as np
 
-from lawbound.datasets.family import Distribution, Draw, Family, Uniform, Values, points, shifted
+from lawbound.datasets.family import Draw, Family, Uniform, Values, only, points, shifted, splits
 from lawbound.datasets.random_data import Bridge, RandomFunction
 from lawbound.solvers import (
     AtPoint,
@@ -33,21 +33,7 @@ _REFERENCE = "Saad et al., ICLR 2023, arXiv:2212.07477"
 _HEATER = 5.0
 
 #: Over which lengths random fields, and over which times random walls change.
-FIELD, SERIES = 0.15, 0.25
-
-
-def _with(splits: dict[str, Distribution], **others: Distribution) -> dict[str, dict[str, Distribution]]:
-    """Splits over `omega`, the other parameters being drawn alike in all of them."""
-    return {split: {"omega": distribution, **others} for split, distribution in splits.items()}
-
-
-def _alike(train: tuple[float, float], test: tuple[float, ...]) -> dict[str, Distribution]:
-    return {
-        "train": Uniform(*train),
-        "valid": Uniform(*train),
-        "test": Values(test),
-        "in-range": Uniform(*train),
-    }
+_FIELD, _SERIES = 0.15, 0.25
 
 
 def _rod(draw: Draw) -> HeatedRod:
@@ -73,7 +59,7 @@ def _stokes(draw: Draw, grid: Nodes, times: np.ndarray) -> Problem:
 
 def _heat_dirichlet(draw: Draw, grid: Nodes, times: np.ndarray) -> Problem:
     random = draw.random
-    field, *series = (RandomFunction.drawn(random, length) for length in (FIELD, SERIES, SERIES))
+    field, *series = (RandomFunction.drawn(random, length) for length in (_FIELD, _SERIES, _SERIES))
     left, right = (float(one(times[0])) for one in series)
     walls = Walls(*map(Dirichlet, series))
     return Problem("heat-dirichlet", Constant(draw["k"]), grid, walls, Bridge(field, left, right), times)
@@ -81,7 +67,7 @@ def _heat_dirichlet(draw: Draw, grid: Nodes, times: np.ndarray) -> Problem:
 
 def _heat_robin(draw: Draw, grid: Nodes, times: np.ndarray) -> Problem:
     random = draw.random
-    field, *ambient = (RandomFunction.drawn(random, length) for length in (FIELD, SERIES, SERIES))
+    field, *ambient = (RandomFunction.drawn(random, length) for length in (_FIELD, _SERIES, _SERIES))
     transfers = (draw[biot] * draw["k"] / (grid.upper - grid.lower) for biot in ("biot_lo", "biot_hi"))
     walls = Walls(*(Robin(h, around) for h, around in zip(transfers, ambient, strict=True)))
     return Problem("heat-robin", Constant(draw["k"]), grid, walls, field, times)
@@ -93,11 +79,13 @@ HEAT_NEUMANN = Family(
     equation="u_t = k u_xx, u_x(0) = 0, u_x(1) = 5 sin(pi t)",
     references=_REFERENCE,
     parameters={"omega": "wavenumber of the initial cos(omega pi x)", "k": "diffusivity"},
-    splits=_with(
-        {
-            **_alike((2.01, 3.99), (2.25, 3.0, 3.75)),
-            **shifted((2.01, 3.99), (1.5, 2.01), (3.99, 5.0), (5.0, 6.5)),
-        },
+    splits=only(
+        "omega",
+        splits(
+            Uniform(2.01, 3.99),
+            Values((2.25, 3.0, 3.75)),
+            shifted((2.01, 3.99), (1.5, 2.01), (3.99, 5.0), (5.0, 6.5)),
+        ),
         k=Values((0.01,)),
     ),
     domain=(0.0, 1.0),
@@ -117,8 +105,11 @@ STOKES = Family(
     equation="u_t = nu u_yy, u(0) = 2 cos(omega t)",
     references=_REFERENCE,
     parameters={"omega": "frequency of the wall", "nu": "viscosity"},
-    splits=_with(
-        {**_alike((3.0, 4.0), (3.25, 3.75)), **shifted((3.0, 4.0), (2.5, 3.0), (4.0, 5.0), (5.0, 7.0))},
+    splits=only(
+        "omega",
+        splits(
+            Uniform(3.0, 4.0), Values((3.25, 3.75)), shifted((3.0, 4.0), (2.5, 3.0), (4.0, 5.0), (5.0, 7.0))
+        ),
         nu=Values((0.1, 0.02, 0.005, 0.002, 0.001)),
     ),
     domain=(0.0, 1.0),
@@ -132,10 +123,11 @@ STOKES = Family(
     solver=SpectralHeat(),
 )
 
-_DIFFUSIVITIES = {
-    **_alike((0.01, 0.1), (0.01, 0.03, 0.1)),
-    **shifted((0.01, 0.1), (0.1, 0.15), (0.15, 0.25), (0.25, 0.5)),
-}
+_DIFFUSIVITIES = splits(
+    Uniform(0.01, 0.1),
+    Values((0.01, 0.03, 0.1)),
+    shifted((0.01, 0.1), (0.1, 0.15), (0.15, 0.25), (0.25, 0.5)),
+)
 
 HEAT_DIRICHLET = Family(
     name="heat-dirichlet",
@@ -143,7 +135,7 @@ HEAT_DIRICHLET = Family(
     equation="u_t = k u_xx, u(0) = l(t), u(1) = r(t)",
     references="none; random functions after Rahimi, Recht, NIPS 2007",
     parameters={"k": "diffusivity"},
-    splits={split: {"k": distribution} for split, distribution in _DIFFUSIVITIES.items()},
+    splits=only("k", _DIFFUSIVITIES),
     domain=(0.0, 1.0),
     times=(0.0, 1.0),
     time_of_interest=0.5,
@@ -154,10 +146,9 @@ HEAT_DIRICHLET = Family(
     solver=SpectralHeat(),
 )
 
-_BIOT = {
-    **_alike((0.5, 5.0), (0.5, 1.5, 5.0)),
-    **shifted((0.5, 5.0), (0.2, 0.5), (5.0, 10.0), (10.0, 20.0)),
-}
+_BIOT = splits(
+    Uniform(0.5, 5.0), Values((0.5, 1.5, 5.0)), shifted((0.5, 5.0), (0.2, 0.5), (5.0, 10.0), (10.0, 20.0))
+)
 
 HEAT_ROBIN = Family(
     name="heat-robin",

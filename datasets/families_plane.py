@@ -10,7 +10,7 @@ The shifted splits are those of `pme`: train on `shift-train`, and test out of d
 
 import numpy as np
 
-from lawbound.datasets.family import Draw, Family, Uniform, Values, boxes, only, shifted
+from lawbound.datasets.family import Draw, Family, Uniform, Values, boxes, only, shifted, splits
 from lawbound.datasets.random_data import Between, RandomFunction, averages
 from lawbound.solvers import (
     Barenblatt,
@@ -62,13 +62,11 @@ PME_2D = Family(
     parameters={"m": "exponent of the conductivity k(u) = u^m"},
     splits=only(
         "m",
-        {
-            "train": Uniform(2.0, 3.0),
-            "valid": Uniform(2.0, 3.0),
-            "test": Values((2.0, 2.5, 3.0)),
-            "in-range": Uniform(2.0, 3.0),
-            **shifted((2.0, 3.0), (3.0, 3.5), (3.5, 4.5), (4.5, 6.0)),
-        },
+        splits(
+            Uniform(2.0, 3.0),
+            Values((2.0, 2.5, 3.0)),
+            shifted((2.0, 3.0), (3.0, 3.5), (3.5, 4.5), (4.5, 6.0)),
+        ),
     ),
     domain=(-1.0, 1.0),
     times=(_START, 1.0),

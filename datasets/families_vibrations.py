@@ -7,7 +7,17 @@ N(0, (1 + m² + n²)⁻²) and c = 1. Both are let go from rest; the rate u_t is
 
 import numpy as np
 
-from lawbound.datasets.family import Draw, Family, Uniform, Values, only, points, points_of_square, shifted
+from lawbound.datasets.family import (
+    Draw,
+    Family,
+    Uniform,
+    Values,
+    only,
+    points,
+    points_of_square,
+    shifted,
+    splits,
+)
 from lawbound.solvers import (
     Dirichlet,
     Drum,
@@ -56,13 +66,11 @@ WAVE = Family(
     parameters={"c": "speed"},
     splits=only(
         "c",
-        {
-            "train": Uniform(0.5, 2.0),
-            "valid": Uniform(0.5, 2.0),
-            "test": Values((0.5, 1.0, 2.0)),
-            "in-range": Uniform(0.5, 2.0),
-            **shifted((0.5, 2.0), (2.0, 2.25), (2.25, 2.75), (2.75, 3.5)),
-        },
+        splits(
+            Uniform(0.5, 2.0),
+            Values((0.5, 1.0, 2.0)),
+            shifted((0.5, 2.0), (2.0, 2.25), (2.25, 2.75), (2.75, 3.5)),
+        ),
     ),
     domain=(0.0, 1.0),
     times=(0.0, 2.0),
@@ -84,13 +92,7 @@ WAVE_2D = Family(
     parameters={"c": "speed"},
     splits=only(
         "c",
-        {
-            "train": Values((1.0,)),
-            "valid": Values((1.0,)),
-            "test": Values((1.0,)),
-            "in-range": Values((1.0,)),
-            **shifted((0.9, 1.1), (1.1, 1.2), (1.2, 1.4), (1.4, 1.8)),
-        },
+        splits(Values((1.0,)), Values((1.0,)), shifted((0.9, 1.1), (1.1, 1.2), (1.2, 1.4), (1.4, 1.8))),
     ),
     domain=(0.0, 1.0),
     times=(0.0, 2.0),

@@ -11,7 +11,7 @@ The shifted splits are ours: train on `shift-train`, and test out of distributio
 
 import numpy as np
 
-from lawbound.datasets.family import Draw, Family, Uniform, Values, only, shifted
+from lawbound.datasets.family import Draw, Family, Uniform, Values, only, shifted, splits
 from lawbound.datasets.random_data import Between, RandomFunction, averages
 from lawbound.solvers import (
     Advection,
@@ -98,13 +98,9 @@ ADVECTION = Family(
     parameters={"beta": "speed"},
     splits=only(
         "beta",
-        {
-            "train": Uniform(1.0, 5.0),
-            "valid": Uniform(1.0, 5.0),
-            "test": Values((1.0, 3.0)),
-            "in-range": Uniform(1.0, 5.0),
-            **shifted((1.0, 2.0), (0.5, 1.0), (2.0, 2.5), (2.5, 3.5)),
-        },
+        splits(
+            Uniform(1.0, 5.0), Values((1.0, 3.0)), shifted((1.0, 2.0), (0.5, 1.0), (2.0, 2.5), (2.5, 3.5))
+        ),
     ),
     domain=(0.0, 1.0),
     times=(0.0, 0.1),
@@ -125,13 +121,9 @@ BURGERS_INVISCID = Family(
     parameters={"a": "height and slope of the initial ramp"},
     splits=only(
         "a",
-        {
-            "train": Uniform(1.0, 4.0),
-            "valid": Uniform(1.0, 4.0),
-            "test": Values((1.0, 3.0)),
-            "in-range": Uniform(1.0, 4.0),
-            **shifted((1.0, 4.0), (0.5, 1.0), (4.0, 4.5), (4.5, 5.0)),
-        },
+        splits(
+            Uniform(1.0, 4.0), Values((1.0, 3.0)), shifted((1.0, 4.0), (0.5, 1.0), (4.0, 4.5), (4.5, 5.0))
+        ),
     ),
     domain=(-1.0, 1.0),
     times=(0.0, 0.5),

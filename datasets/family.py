@@ -77,9 +77,22 @@ def shifted(*ranges: tuple[float, float]) -> dict[str, Distribution]:
     return {name: Uniform(low, high) for name, (low, high) in zip(SHIFTS, ranges, strict=True)}
 
 
-def only(parameter: str, splits: Mapping[str, Distribution]) -> dict[str, dict[str, Distribution]]:
-    """Splits of a family that has one parameter."""
-    return {split: {parameter: distribution} for split, distribution in splits.items()}
+def splits(
+    train: Distribution, test: Distribution, shifts: Mapping[str, Distribution]
+) -> dict[str, Distribution]:
+    """The splits of a parameter: `valid` and `in-range` are drawn like `train`, `test` has values of its own.
+
+    >>> print(splits(Uniform(1.0, 5.0), Values((1.0, 3.0)), {})["in-range"])
+    [1, 5]
+    """
+    return {"train": train, "valid": train, "test": test, "in-range": train, **shifts}
+
+
+def only(
+    parameter: str, splits: Mapping[str, Distribution], **others: Distribution
+) -> dict[str, dict[str, Distribution]]:
+    """Splits over one parameter; the others are drawn alike in all of them."""
+    return {split: {parameter: distribution, **others} for split, distribution in splits.items()}
 
 
 @dataclass(frozen=True)

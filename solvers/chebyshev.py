@@ -83,11 +83,3 @@ def values(c: FloatArray) -> FloatArray:
     doubled = 0.5 * c
     doubled[..., [0, -1]] *= 2.0
     return np.asarray(dct(doubled, type=1))[..., ::-1]
-
-
-def tail(c: FloatArray) -> FloatArray:
-    """The largest of the last eighth of the coefficients, at least two, relative to the largest of all, (...)."""
-    size = np.abs(c)
-    last = max(2, c.shape[-1] // 8)
-    largest = size.max(axis=-1)
-    return np.asarray(size[..., -last:].max(axis=-1) / np.where(largest > 0.0, largest, 1.0))

@@ -10,7 +10,7 @@ from lawbound.solvers import fourier
 from lawbound.solvers.coefficient import Constant
 from lawbound.solvers.grid import PeriodicNodes
 from lawbound.solvers.problem import Problem
-from lawbound.solvers.spectral import initial_values
+from lawbound.solvers.spectral import initial_values, tail_of
 
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
@@ -32,8 +32,7 @@ def sampled(problem: Problem, tolerance: float, points: int | None) -> tuple[Com
     while True:
         where = np.linspace(grid.lower, grid.upper, count, endpoint=False)
         c = fourier.coefficients(initial_values(problem, where))
-        size = np.abs(c)
-        tail = float(size[-max(2, c.size // 8) :].max() / max(size.max(), np.finfo(np.float64).tiny))
+        tail = tail_of(c)
         if tail <= tolerance or 2 * count > most:
             return c, tail
         count *= 2

@@ -49,6 +49,16 @@ def interpolated(values: FloatArray, grid: Points, points: FloatArray) -> FloatA
     return np.asarray(spline(points))
 
 
+def tail_of(amplitudes: NDArray[np.float64] | NDArray[np.complex128]) -> float:
+    """The largest of the last eighth of the amplitudes along any axis, two at least, relative to the largest of all."""
+    size = np.abs(amplitudes)
+    largest = float(size.max())
+    if largest == 0.0:
+        return 0.0
+    ends = (size.swapaxes(0, axis)[-max(2, n // 8) :] for axis, n in enumerate(size.shape))
+    return max(float(end.max()) for end in ends) / largest
+
+
 def _at(
     problem: Problem,
     name: str,

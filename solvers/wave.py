@@ -11,7 +11,7 @@ from lawbound.solvers.equation import Wave
 from lawbound.solvers.grid import of_points
 from lawbound.solvers.problem import Problem, Trajectory
 from lawbound.solvers.solver import ResolutionWarning
-from lawbound.solvers.spectral import initial_rates, initial_values
+from lawbound.solvers.spectral import initial_rates, initial_values, tail_of
 from lawbound.solvers.wave_plan import Plan
 
 FloatArray = NDArray[np.float64]
@@ -102,7 +102,7 @@ class SpectralWave:
         while True:
             plan = Plan.of(problem, level)
             a, b = plan.amplitudes(initial_values, problem), plan.amplitudes(initial_rates, problem)
-            tail = max(_tail(a), _tail(b))
+            tail = max(tail_of(a), tail_of(b))
             if tail <= self.tolerance or level is None:
                 return plan, a, b
             if 2 * max(plan.sampled) > most:
@@ -115,13 +115,3 @@ class SpectralWave:
                 )
                 return plan, a, b
             level += 1
-
-
-def _tail(amplitudes: FloatArray) -> float:
-    """The largest of the last eighth of the amplitudes along any axis, relative to the largest of all."""
-    size = np.abs(amplitudes)
-    largest = float(size.max())
-    if largest == 0.0:
-        return 0.0
-    ends = (size.swapaxes(0, axis)[-max(2, n // 8) :] for axis, n in enumerate(size.shape))
-    return max(float(end.max()) for end in ends) / largest
