@@ -6,13 +6,14 @@ from typing import final
 import numpy as np
 import xarray as xr
 
-from lawbound.constraints.constraint import LinearConstraint, Rows, right_hand_side
+from lawbound.constraints.constraint import Constraint, right_hand_side
+from lawbound.constraints.sets import Rows
 from lawbound.datasets import schema
 
 
 @final
 @dataclass(frozen=True)
-class Conservation(LinearConstraint):
+class Conservation(Constraint):
     """Σ_x w_x u(t, x) = b(t), with the dataset's quadrature weights w and right-hand side b.
 
     On cell averages the sum is the integral, exactly. On nodes it is a quadrature, and b, if it is the true
@@ -35,6 +36,11 @@ class Conservation(LinearConstraint):
         return "conservation"
 
     @property
+    def fields(self) -> tuple[str, ...]:
+        """The field whose total is known."""
+        return (self.field,)
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """The right-hand side."""
         return (schema.law_variable(self.name, "rhs"),)
@@ -43,5 +49,8 @@ class Conservation(LinearConstraint):
         """One row for each time."""
         rhs = right_hand_side(data, self.name)[..., None]
         return Rows(
-            schema.weights(data)[None, :], rhs, np.full(rhs.shape, self.tolerance), (f"∫{self.field} dx",)
+            schema.weights(data).reshape(1, -1),
+            rhs,
+            np.full(rhs.shape, self.tolerance),
+            (f"∫{self.field} dx",),
         )

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lawbound.constraints.constraint import Constraint, Rows
+from lawbound.constraints.constraint import Admissible, Constraint, widened
 from lawbound.constraints.projection import UnreachableError, Updated, condition, project
 from lawbound.datasets import schema
 from lawbound.surrogates.covariance import Covariance
@@ -134,42 +134,40 @@ def enforce(prediction: Prediction, constraint: Constraint, how: str | Enforceme
     Raises `ValueError` if the inputs lack what the constraint needs, or if it cannot be met.
     """
     chosen = enforcement(how)
-    if constraint.field != prediction.field:
+    admissible = widened(constraint.on(prediction.inputs), prediction.fields)
+    if admissible.rows is None or not admissible.linear:
         raise ValueError(
-            f"`{constraint.name}` constrains `{constraint.field}`, the prediction is of `{prediction.field}`; "
-            "give the constraint of that field."
+            f"`{constraint.name}` has more than linear rows, which `{chosen.name}` needs; use another enforcement."
         )
-    rows = constraint.rows(prediction.inputs)
-    if rows is None:
-        raise ValueError(
-            f"`{constraint.name}` has no linear rows, which `{chosen.name}` needs; use another enforcement."
-        )
+    rows = admissible.rows
     weights, rhs, sigma = (
         torch.from_numpy(np.ascontiguousarray(a)) for a in (rows.weights, rows.rhs, rows.tolerance)
     )
     try:
         updated = chosen(prediction.means, prediction.covariance, weights, rhs, sigma)
     except UnreachableError as error:
-        raise ValueError(_unreachable(constraint, rows, prediction, error)) from None
-    lawful = Prediction(updated.means, updated.covariance, prediction.inputs, prediction.field)
+        raise ValueError(_unreachable(constraint, admissible, prediction, error)) from None
+    lawful = Prediction(updated.means, updated.covariance, prediction.inputs, prediction.fields)
     before, after = prediction.mean.numpy(), lawful.mean.numpy()
     report = Report(
         constraint=constraint.name,
         how=chosen.name,
-        labels=rows.labels,
+        labels=admissible.labels,
         inputs=constraint.inputs,
-        residual_before=constraint.residual(before, prediction.inputs),
-        residual_after=constraint.residual(after, prediction.inputs),
+        residual_before=admissible.residual(before),
+        residual_after=admissible.residual(after),
         multipliers=updated.multipliers.mean(0).numpy(),
         moved=np.sqrt(((after - before) ** 2).mean(axis=-1)),
     )
     return Enforced(lawful, report)
 
 
-def _unreachable(constraint: Constraint, rows: Rows, prediction: Prediction, error: UnreachableError) -> str:
+def _unreachable(
+    constraint: Constraint, admissible: Admissible, prediction: Prediction, error: UnreachableError
+) -> str:
     _, sample, time, row = error.index
     return (
-        f"`{constraint.name}` ({rows.labels[row]}) is off by {error.residual:.3g} for sample "
+        f"`{constraint.name}` ({admissible.labels[row]}) is off by {error.residual:.3g} for sample "
         f"{int(prediction.inputs[schema.SAMPLE].values[sample])} at t={float(prediction.inputs[schema.TIME].values[time]):.4g}, where the "
         "prediction has no variance to move it. Give the prediction a positive variance there, or use `project`."
     )

@@ -63,7 +63,7 @@ def condition(
         updated = means - covariance.response(weights, multipliers)
     if not bool(noise.any()):
         updated = polished(updated, weights, rhs)
-        _refuse_contradiction(updated, weights, rhs)
+        _refuse_contradiction(updated, means, weights, rhs)
     return Updated(updated, Conditioned(covariance, weights, noise, factor), multipliers)
 
 
@@ -79,13 +79,13 @@ def project(means: Tensor, covariance: Covariance, weights: Tensor, rhs: Tensor)
     for _ in range(2):
         multipliers = multipliers + (apply_rows(weights, updated) - rhs) @ inverse
         updated = means - multipliers @ weights
-    _refuse_contradiction(updated, weights, rhs)
+    _refuse_contradiction(updated, means, weights, rhs)
     return Updated(updated, covariance, multipliers)
 
 
-def _refuse_contradiction(updated: Tensor, weights: Tensor, rhs: Tensor) -> None:
+def _refuse_contradiction(updated: Tensor, means: Tensor, weights: Tensor, rhs: Tensor) -> None:
     gap = (apply_rows(weights, updated) - rhs).abs()
-    size = updated.abs() @ weights.abs().T + rhs.abs()
+    size = torch.maximum(updated.abs(), means.abs()) @ weights.abs().T + rhs.abs()
     if bool((gap > _ROUND_OFF * size).any()):
         raise ValueError(
             f"The rows of the constraints cannot hold together: one is still off by {float(gap.max()):.3g}. Leave out "

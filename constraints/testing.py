@@ -7,6 +7,7 @@ import xarray as xr
 from lawbound.constraints.constraint import Constraint
 from lawbound.constraints.enforcement import Condition, enforce
 from lawbound.datasets import schema
+from lawbound.datasets.layout import Layout
 from lawbound.surrogates.covariance import Diagonal
 from lawbound.surrogates.prediction import Prediction
 
@@ -21,7 +22,7 @@ def check_constraint(
     variance never grows, and samples obey.
     """
     field = schema.state_variables(data)[0]
-    truth = data[field].transpose(*schema.FIELD_DIMS).values.astype(np.float64)
+    truth = Layout.of(data, (field,)).state(data)
     stored = schema.law_variable(constraint.name, "tolerance")
     allowed = data[stored].values[..., None] if tolerance is None and stored in data else (tolerance or 0.0)
     off = np.abs(constraint.residual(truth, data))
@@ -34,7 +35,7 @@ def check_constraint(
         (u + spread * torch.randn(u.shape, generator=random, dtype=u.dtype))[None],
         Diagonal(spread[None] ** 2),
         data,
-        field,
+        (field,),
     )
     once = enforce(unlawful, constraint, Condition())
     scale = np.abs(truth).max() + 1.0
@@ -49,7 +50,7 @@ def check_constraint(
         "enforcing twice moves the mean again"
     )
     free = enforce(
-        Prediction(once.prediction.means, unlawful.covariance, data, field), constraint, Condition()
+        Prediction(once.prediction.means, unlawful.covariance, data, (field,)), constraint, Condition()
     ).prediction
     assert torch.allclose(free.means, once.prediction.means, rtol=0.0, atol=1e-12 * scale), (
         "a lawful mean is moved"

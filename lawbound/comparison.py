@@ -160,7 +160,7 @@ class _Judged:
 
 
 def _judge(prediction: Prediction, part: xr.Dataset, now: int, seed: int) -> _Judged:
-    field_name = prediction.field
+    (field_name,) = prediction.fields
     truth = part[field_name].values.astype(np.float64)[:, now]
     w, x = schema.weights(part), part[schema.X].values
     means, variances = prediction.mean.numpy(), prediction.variance.numpy()

@@ -202,7 +202,7 @@ class FittedGaussianProcess:
             times=torch.from_numpy(chosen),
         )
         mean = self.offset + covariance.mean(self.scale * self._values(points, inputs))
-        return Prediction(mean[None], covariance, inputs.isel({schema.TIME: chosen}), self.origin.field)
+        return Prediction(mean[None], covariance, inputs.isel({schema.TIME: chosen}), (self.origin.field,))
 
     def _points(self, data: xr.Dataset) -> Points:
         return context_points(data, seed=self.context_seed)

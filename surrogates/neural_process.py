@@ -191,7 +191,9 @@ class FittedNeuralProcess:
         with torch.inference_mode():
             fill(means, variances, contexts, coordinates, functions.numbers)
         shape = (options.draws, *(chosen.sizes[dim] for dim in schema.FIELD_DIMS))
-        return Prediction(means.reshape(shape), Diagonal(variances.reshape(shape)), chosen, self.origin.field)
+        return Prediction(
+            means.reshape(shape), Diagonal(variances.reshape(shape)), chosen, (self.origin.field,)
+        )
 
     def _fill(
         self, means: Tensor, variances: Tensor, contexts: Tensor, coordinates: Tensor, numbers: list[int]

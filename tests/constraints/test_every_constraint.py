@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 import pytest
 
-from lawbound.constraints import Conservation, LinearConstraint, Rows
+from lawbound.constraints import Conservation, Constraint, Rows
 from lawbound.constraints.testing import check_constraint
 from lawbound.datasets import schema
 from lawbound.datasets.plugins import load_all
@@ -14,7 +14,7 @@ from lawbound.datasets.plugins import load_all
 
 @final
 @dataclass(frozen=True)
-class FirstMoment(LinearConstraint):
+class FirstMoment(Constraint):
     """∫x u dx as the reference has it: a law that a third party might write."""
 
     @property
@@ -58,4 +58,4 @@ def test_a_stack_lists_the_inputs_and_rows_of_its_parts(stefan):
     both = Conservation() & FirstMoment() & Conservation()
     assert both.name == "conservation&first-moment&conservation"
     assert both.inputs == ("law_conservation_rhs", "u")
-    assert both.rows(stefan).labels == ("∫u dx", "∫x u dx", "∫u dx")
+    assert both.on(stefan).labels == ("∫u dx", "∫x u dx", "∫u dx")
