@@ -53,6 +53,7 @@ class Problem:
     upper: Tensor | None
     strength: Tensor | None  # (..., 1)
     factors: Tensor | None
+    cuts: Tensor | None  # where chains are cut, bool
     order: Order | None
     chains: tuple[np.ndarray, np.ndarray] | None
 
@@ -63,7 +64,7 @@ class Problem:
         """All that is not a chain, in the order of the fields."""
         return (
             self.target, self.metric, self.weights, self.rhs, self.noise, self.lower, self.upper, self.strength,
-            self.factors,
+            self.factors, self.cuts,
         )  # fmt: skip
 
     @property
@@ -88,7 +89,7 @@ class Problem:
             self,
             target=self.target[index], metric=self.metric[index], rhs=self.rhs[index], noise=self.noise[index],
             weights=self.weights if self.shared else self.weights[index], lower=picked(self.lower),
-            upper=picked(self.upper), strength=picked(self.strength), factors=picked(self.factors),
+            upper=picked(self.upper), strength=picked(self.strength), factors=picked(self.factors), cuts=picked(self.cuts),
         )  # fmt: skip
 
     def rows_of(self, values: Tensor) -> Tensor:
@@ -133,7 +134,9 @@ class Problem:
                 fitted, blocks = smoothed(z, weights, price, *self.chains)
             if self.order is not None:
                 order = self.order
-                fitted, blocks = nearest_monotone(fitted, weights, order.starts, order.stops, order.signs)
+                fitted, blocks = nearest_monotone(
+                    fitted, weights, order.starts, order.stops, order.signs, self.cuts
+                )
             if self.chains is not None:
                 offset = fitted - pooled_means(z, weights, blocks)
             z = fitted
@@ -237,7 +240,7 @@ class Problem:
 
 def pooled_means(values: Tensor, weights: Tensor, blocks: Tensor) -> Tensor:
     """Weighted means over blocks."""
-    shape = torch.broadcast_shapes(values.shape, weights.shape)
+    shape = np.broadcast_shapes(values.shape, weights.shape)
     index, wide = blocks.expand(shape), weights.expand(shape)
     zero = torch.zeros(shape, dtype=values.dtype, device=values.device)
     mass = zero.scatter_add(-1, index, wide)

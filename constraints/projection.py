@@ -43,12 +43,15 @@ class Equalities(NamedTuple):
 class Limits:
     """Where states may lie besides the rows. lower, upper: (..., n); order: chains; strength: (...).
 
+    cuts: bool, (..., n), where a chain is cut: the point need not be ordered with the one before it. Along a
+    chain, up to its cuts, bounds must be the same for all points that are not fixed.
     `strength` is the price of total variation along `chains`, for the kernel's own search.
     """
 
     lower: Tensor | None = None
     upper: Tensor | None = None
     order: Order | None = None
+    cuts: Tensor | None = None
     strength: Tensor | None = None
     chains: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -83,25 +86,32 @@ def nearest(
     rows: Equalities | None = None,
     limits: Limits | None = None,
     factors: Tensor | None = None,
+    *,
+    strict: bool = True,
 ) -> Nearest:
     """The nearest admissible state to `target` in the metric D + U Uᵀ, for every batch entry.
 
     target: (..., n). metric: diagonal D ≥ 0, (..., n); a point with D = 0 stays, but for its bounds. factors: U,
     (..., n, k). Leading dimensions broadcast. Differentiable once, exactly, in target, metric, factors, b, R and
     the bounds, by the implicit function theorem at the solution; `vmap` works, and so does any device.
-    Raises `InfeasibleError` with a certificate where no state exists.
+    Raises `InfeasibleError` with a certificate where no state exists; unless `strict`, answers NaN there.
     """
     limits = limits or Limits()
+    lower, upper = limits.lower, limits.upper
+    if (lower is None) != (upper is None):
+        lower = torch.full_like(upper, -torch.inf) if lower is None else lower  # type: ignore[arg-type]
+        upper = torch.full_like(lower, torch.inf) if upper is None else upper
     if rows is None:
         none = target.new_zeros(0, dtype=torch.float64)
         rows = Equalities(none.reshape(0, target.shape[-1]), none, none)
     own = rows.weights.ndim > 2
     given: list[Tensor | None] = [
-        target, metric, rows.rhs, rows.noise, rows.weights if own else None, limits.lower, limits.upper,
+        target, metric, rows.rhs, rows.noise, rows.weights if own else None, lower, upper,
         None if limits.strength is None else limits.strength.unsqueeze(-1), factors,
+        limits.cuts,
     ]  # fmt: skip
-    trailing = (1, 1, 1, 1, 2, 1, 1, 1, 2)
-    batch = torch.broadcast_shapes(
+    trailing = (1, 1, 1, 1, 2, 1, 1, 1, 2, 1)
+    batch = np.broadcast_shapes(
         *(
             tensor.shape[: tensor.ndim - k]
             for tensor, k in zip(given, trailing, strict=True)
@@ -109,12 +119,12 @@ def nearest(
         )
     )
     wide = [
-        None if tensor is None else tensor.double().expand(*batch, *tensor.shape[tensor.ndim - k :])
+        None if tensor is None else _double(tensor).expand(*batch, *tensor.shape[tensor.ndim - k :])
         for tensor, k in zip(given, trailing, strict=True)
     ]
     weights = wide[4] if own else rows.weights.double()
     assert weights is not None
-    z, d, b, noise, lower, upper, strength, u = (wide[i] for i in (0, 1, 2, 3, 5, 6, 7, 8))
+    z, d, b, noise, lower, upper, strength, u, cuts = (wide[i] for i in (0, 1, 2, 3, 5, 6, 7, 8, 9))
     assert z is not None and d is not None and b is not None and noise is not None
     if u is not None:
         # A factor needs some diagonal to divide by; this little is below round-off of the sum.
@@ -122,11 +132,11 @@ def nearest(
     size = weights.detach().square().sum(-1).sqrt()
     size = torch.where(size > 0.0, size, 1.0)
     problem = Problem(
-        z, d, weights / size.unsqueeze(-1), b / size, noise / size**2, lower, upper, strength, u,
+        z, d, weights / size.unsqueeze(-1), b / size, noise / size**2, lower, upper, strength, u, cuts,
         limits.order, limits.chains,
     )  # fmt: skip
-    y, inverted, place, blocks, offset, steps = _Duals.apply(
-        *problem.tensors(), problem.order, problem.chains
+    y, inverted, place, blocks, offset, steps = _Duals.apply(  # type: ignore[no-untyped-call]
+        *problem.tensors(), problem.order, problem.chains, strict
     )
     held = Held(place, blocks, offset)
     for _ in range(2):
@@ -137,13 +147,17 @@ def nearest(
     return Nearest(values, y[..., problem.k :] / size, place == 0, steps)
 
 
+def _double(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dtype == torch.bool else tensor.double()
+
+
 class _Duals(torch.autograd.Function):
     """Duals and structure of the solutions. No gradient flows through it: `nearest` takes it up afterwards."""
 
     @staticmethod
     def forward(*args: Any) -> Any:
-        *tensors, order, chains = args
-        problem = Problem(*tensors, order=order, chains=chains)
+        *tensors, order, chains, strict = args
+        problem = Problem(*tensors, order, chains)  # type: ignore[call-arg]
         batch = problem.target.shape[:-1]
         flat = _flattened(problem, len(batch))
         count, n = flat.target.shape
@@ -153,7 +167,7 @@ class _Duals(torch.autograd.Function):
         )
         size = max(1, _CHUNK // max(1, width))
         index = torch.arange(count, device=flat.target.device)
-        parts = [_solved(flat.take(some), some, batch) for some in index.split(size)]
+        parts = [_solved(flat.take(some), some, batch, strict) for some in torch.split(index, size)]
         joined = [torch.cat(column) for column in zip(*parts, strict=True)] if parts else []
         return tuple(tensor.reshape((*batch, *tensor.shape[1:])) for tensor in joined)
 
@@ -163,11 +177,11 @@ class _Duals(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        return (None,) * 11
+        return (None,) * 13
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
-        *tensors, order, chains = args
+        *tensors, order, chains, strict = args
         moved = []
         for place, (tensor, dim) in enumerate(zip(tensors, in_dims, strict=False)):
             if tensor is None or (dim is None and place == 2 and tensor.ndim == 2):
@@ -176,7 +190,8 @@ class _Duals(torch.autograd.Function):
                 moved.append(
                     tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
                 )
-        return _Duals.apply(*moved, order, chains), (0,) * 6
+        found = _Duals.apply(*moved, order, chains, strict)  # type: ignore[no-untyped-call]
+        return found, (0,) * 6
 
 
 def _flattened(problem: Problem, dims: int) -> Problem:
@@ -191,17 +206,19 @@ def _flattened(problem: Problem, dims: int) -> Problem:
     assert weights is not None
     own = weights if weights.ndim == 2 else flat(weights)
     tensors: Any = [flat(z), flat(d), own, *(flat(tensor) for tensor in rest)]
-    return Problem(*tensors, order=problem.order, chains=problem.chains)
+    return Problem(*tensors, problem.order, problem.chains)  # type: ignore[call-arg]
 
 
-def _solved(problem: Problem, numbers: Tensor, batch: torch.Size) -> tuple[Tensor, ...]:
+def _solved(problem: Problem, numbers: Tensor, batch: tuple[int, ...], strict: bool) -> tuple[Tensor, ...]:
     """Duals, inverse Jacobian and structure of some entries of a batch."""
     y, steps, done = solved(problem)
     held, values = problem.settled(y)
     jacobian = problem.jacobian(held)
     left = problem.equations(values, y)[:, problem.k :]
     broken = ~done & (left.abs() > _TOLERATED * problem.accuracy(values)[:, problem.k :]).any(-1)
-    if bool(broken.any()):
+    if not strict:
+        y[broken] = torch.nan
+    elif bool(broken.any()):
         worst = int(torch.nonzero(broken)[0])
         index = tuple(int(i) for i in np.unravel_index(int(numbers[worst]), batch)) if len(batch) else ()
         proof = _certificate(problem.take(torch.nonzero(broken)[0]), held.place[worst], left[worst])

@@ -5,18 +5,25 @@ the variation), and that is also its generalised Jacobian. The loops are inheren
 are compiled for the CPU; tensors on other devices travel there and back.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
 
-_compiled: Any = njit(cache=True, nogil=True, error_model="numpy")
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _compiled(function: _Function) -> _Function:
+    return cast(_Function, njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
 @_compiled
-def _pool(values: Any, weights: Any, starts: Any, stops: Any, signs: Any, fitted: Any, blocks: Any) -> None:
+def _pool(
+    values: Any, weights: Any, cuts: Any, starts: Any, stops: Any, signs: Any, fitted: Any, blocks: Any
+) -> None:
     """Pool adjacent violators along each chain of each row; points outside all chains are left alone.
 
     Best, Chakravarti, Math. Program. 47 (1990) 425: blocks are merged with their left neighbour while they are
@@ -30,11 +37,13 @@ def _pool(values: Any, weights: Any, starts: Any, stops: Any, signs: Any, fitted
             fitted[b, i] = values[b, i]
             blocks[b, i] = i
         for chain in range(len(starts)):
-            top = -1
+            top, bottom = -1, 0
             for i in range(starts[chain], stops[chain]):
                 top += 1
+                if len(cuts) and cuts[b, i]:
+                    bottom = top  # nothing is pooled across a cut
                 mean[top], mass[top], first[top] = signs[chain] * values[b, i], weights[b, i], i
-                while top > 0 and mean[top - 1] >= mean[top]:
+                while top > bottom and mean[top - 1] >= mean[top]:
                     total = mass[top - 1] + mass[top]
                     mean[top - 1] += (mean[top] - mean[top - 1]) * (mass[top] / total)
                     mass[top - 1] = total
@@ -125,15 +134,22 @@ def _smooth(
 
 
 def nearest_monotone(
-    values: Tensor, weights: Tensor, starts: np.ndarray, stops: np.ndarray, signs: np.ndarray
+    values: Tensor,
+    weights: Tensor,
+    starts: np.ndarray,
+    stops: np.ndarray,
+    signs: np.ndarray,
+    cuts: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """argmin Σ weights (u − values)² over u that rise (sign +1) or fall (−1) along each chain; (batch, n).
 
+    cuts: (batch, n) bool, where a point need not be ordered with the one before it.
     Also the blocks: for each point the first point of its block, (batch, n), int64.
     """
     z, w = _arrays(values, weights)
     fitted, blocks = np.empty_like(z), np.empty(z.shape, dtype=np.int64)
-    _pool(z, w, starts, stops, signs.astype(np.float64), fitted, blocks)
+    broken = np.zeros((0, 0), dtype=np.bool_) if cuts is None else np.ascontiguousarray(cuts.cpu().numpy())
+    _pool(z, w, broken, starts, stops, signs.astype(np.float64), fitted, blocks)
     return torch.from_numpy(fitted).to(values.device), torch.from_numpy(blocks).to(values.device)
 
 
