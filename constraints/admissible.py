@@ -45,6 +45,10 @@ class Target:
             admissible.curved,
         )
 
+    def others(self) -> tuple[Limits, Phases | None, Variation | None, tuple[Curved, ...]]:
+        """All but the rows."""
+        return self.limits, self.phases, self.variation, self.curved
+
     def perturbed(self, generator: torch.Generator, shape: Sequence[int]) -> "Target":
         """The same with right-hand sides drawn within their tolerance, for states of this shape (..., t, n)."""
         if self.rows is None or not bool((self.rows.noise > 0.0).any()):

@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lawbound import scores
-from lawbound.constraints.enforcement import enforce, enforcement
+from lawbound.constraints.enforcement import Project, enforce, enforcement
 from lawbound.datasets import schema
 from lawbound.datasets.plugins import find
 from lawbound.datasets.split import members_of, of_split, splits_of
@@ -142,7 +142,8 @@ def imposed(spec: str | Imposed) -> Imposed:
         return spec
     name, _, how = spec.partition(":")
     constraint = find("constraints", name)()
-    chosen = enforcement(how or "condition")
+    # As published: HardC leaves the variance as it was.
+    chosen = Project(covariance="kept") if how == "project" else enforcement(how or "condition")
     published = {("conservation", "project"): "hardc", ("conservation", "condition"): "probconserv"}
     return Imposed(constraint, chosen, published.get((name, chosen.name), f"{name}:{chosen.name}"))
 
