@@ -100,7 +100,7 @@ def _blocks(bands: Tensor, width: int) -> tuple[Tensor, Tensor]:
     half, size = bands.shape[-2] - 1, bands.shape[-1]
     rows = []
     for j in range(width + 1):
-        band = bands[..., j, : size - j] if j <= half else bands[..., 0, :0]
+        band = bands[..., j, : max(0, size - j)] if j <= half else bands[..., 0, :0]
         missing = size + (-size % width) - band.shape[-1]
         band = _pad(band, 0, missing)
         if j == 0:
