@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lawbound.constraints.conditioning import UnreachableError, Updated, condition, project
 from lawbound.constraints.constraint import Admissible, Constraint, widened
-from lawbound.constraints.projection import UnreachableError, Updated, condition, project
 from lawbound.datasets import schema
 from lawbound.surrogates.covariance import Covariance
 from lawbound.surrogates.prediction import Prediction
