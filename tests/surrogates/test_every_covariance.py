@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lawbound.constraints.projection import condition
+from lawbound.constraints.conditioning import condition
 from lawbound.surrogates.banded import BandedPrecision, edge_stopping, exponential, rescaled, smoothed
 from lawbound.surrogates.covariance import Conditioned, Diagonal, lean, taken
 from lawbound.surrogates.dense import Dense
