@@ -25,6 +25,7 @@ ALLOWED = {
             "lawbound.surrogates.surrogate",
             "lawbound.surrogates.prediction",
             "lawbound.surrogates.covariance",
+            "lawbound.surrogates.low_rank",
             "lawbound.surrogates.tensors",
         ),
         {"numpy", "xarray", "torch"},
