@@ -28,7 +28,7 @@ ALLOWED = {
             "lawbound.surrogates.low_rank",
             "lawbound.surrogates.tensors",
         ),
-        {"numpy", "xarray", "torch"},
+        {"numpy", "scipy", "numba", "xarray", "torch"},
     ),
     "lawbound": (
         ("lawbound",),
