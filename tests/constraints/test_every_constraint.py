@@ -33,8 +33,11 @@ class FirstMoment(Constraint):
 
 OURS = {name: kind() for name, kind in load_all("constraints").items()}
 
+#: Those that are rows alone, on data for which they say something; each of the others has tests of its own.
+ON_STEFAN = ("conservation",)
 
-@pytest.mark.parametrize("name", OURS)
+
+@pytest.mark.parametrize("name", ON_STEFAN)
 def test_our_constraints_hold_on_the_solver_s_data_and_enforce(name, stefan):
     check_constraint(OURS[name], stefan)
 
