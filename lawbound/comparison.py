@@ -141,10 +141,12 @@ def imposed(spec: str | Imposed) -> Imposed:
     if isinstance(spec, Imposed):
         return spec
     name, _, how = spec.partition(":")
-    constraint = find("constraints", name)()
-    chosen = enforcement(how or "condition")
+    kind, chosen = find("constraints", name), enforcement(how or "condition")
     published = {("conservation", "project"): "hardc", ("conservation", "condition"): "probconserv"}
-    return Imposed(constraint, chosen, published.get((name, chosen.name), f"{name}:{chosen.name}"))
+    if (name, chosen.name) in published:
+        # What has a published name is what was published: b is imposed through any quadrature as it is.
+        return Imposed(kind(tolerance="exact"), chosen, published[name, chosen.name])
+    return Imposed(kind(), chosen, f"{name}:{chosen.name}")
 
 
 @dataclass(frozen=True, eq=False)
