@@ -1,129 +1,245 @@
-"""The arithmetic of enforcement: linear rows on structured Gaussians, batched, in float64, never n × n."""
+"""The one kernel: the nearest admissible state in a structured metric, batched, exact, differentiable.
 
-from typing import NamedTuple
+    minimise ½ ‖u − m‖²_{Σ⁻¹} + ½ (G u − b)ᵀ R⁻¹ (G u − b)   over u in a box and along monotone chains,
 
+Σ = D + U Uᵀ diagonal plus k factors; rows with R = 0 are equalities. With duals λ for the rows and c for the
+factors, u = P(m + U c − D Gᵀ λ), where P is the nearest point of box and chains in the metric D alone: a cut,
+or a pooling of neighbours. What is left are k + q equations,
+
+    c − Uᵀ D⁻¹ (u − m − U c) = 0,      G u − b − R λ = 0,
+
+piecewise linear, solved by a semismooth Newton method (Qi, Sun, Math. Program. 58 (1993) 353) in a handful of
+steps of O(n (k + q)²). No n × n matrix. Everything is float64.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, final
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from lawbound.surrogates.covariance import Conditioned, Covariance, apply_rows, as_blocks, as_rows, polished
+from lawbound.constraints.newton import inverse, solved
+from lawbound.constraints.piecewise import EPS, Held, Problem
+from lawbound.constraints.sets import Order
 
-# Below this share of what rows of that size could have, a row's variance is round-off: the row is known already.
-_KNOWN = 1e-13
-# A known row may miss its right-hand side by this share of its terms' sum of magnitudes.
-_ROUND_OFF = 1e-10
+_CHUNK = 2**25  # numbers of one working array; larger batches are taken in parts
+_TOLERATED = 1e5  # times round-off: what Newton's method may leave
 
 
-class Updated(NamedTuple):
-    """New means and covariance, and the multipliers λ of the rows, (draw, sample, t, q)."""
+class Equalities(NamedTuple):
+    """G u = b up to a variance R. weights: (q, n), or (..., q, n) if they differ; rhs, noise: (..., q).
 
-    means: Tensor
-    covariance: Covariance
+    A noise of ∞ takes the row out.
+    """
+
+    weights: Tensor
+    rhs: Tensor
+    noise: Tensor
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Limits:
+    """Where states may lie besides the rows. lower, upper: (..., n); order: chains; strength: (...).
+
+    cuts: bool, (..., n), where a chain is cut: the point need not be ordered with the one before it. Along a
+    chain, up to its cuts, bounds must be the same for all points that are not fixed.
+    `strength` is the price of total variation along `chains`, for the kernel's own search.
+    """
+
+    lower: Tensor | None = None
+    upper: Tensor | None = None
+    order: Order | None = None
+    cuts: Tensor | None = None
+    strength: Tensor | None = None
+    chains: tuple[np.ndarray, np.ndarray] | None = None
+
+
+class Nearest(NamedTuple):
+    """values: (..., n). multipliers λ: (..., q). free: which points lie off their bounds, (..., n). steps: (...)."""
+
+    values: Tensor
     multipliers: Tensor
+    free: Tensor
+    steps: Tensor
 
 
-class UnreachableError(ValueError):
-    """A row misses its right-hand side where the prediction has no variance to move it; `index` names it."""
+class InfeasibleError(ValueError):
+    """No state meets rows and limits; `index` names a batch entry, `certificate` (q,) the combination that proves it.
 
-    def __init__(self, index: tuple[int, ...], residual: float) -> None:
+    For y = certificate, yᵀ G u ≠ yᵀ b whatever u within the limits; rows are scaled to length 1 for it.
+    """
+
+    def __init__(self, index: tuple[int, ...], certificate: Tensor) -> None:
+        rows = ", ".join(f"{i}: {y:.3g}" for i, y in enumerate(certificate.tolist()) if y != 0.0)
         super().__init__(
-            f"row at (draw, sample, t, row) index {index} is off by {residual:.3g} and has no variance"
+            f"rows and limits cannot hold together at batch index {index}: no state has this combination of rows ({rows})"
         )
         self.index = index
-        self.residual = residual
+        self.certificate = certificate
 
 
-def condition(
-    means: Tensor, covariance: Covariance, weights: Tensor, rhs: Tensor, sigma: Tensor, relative: float
-) -> Updated:
-    """Gaussian conditioning on b = G u + σ_G ε, R = σ_G² + relative² · diag(G Σ Gᵀ).
+def nearest(
+    target: Tensor,
+    metric: Tensor,
+    rows: Equalities | None = None,
+    limits: Limits | None = None,
+    factors: Tensor | None = None,
+    *,
+    strict: bool = True,
+) -> Nearest:
+    """The nearest admissible state to `target` in the metric D + U Uᵀ, for every batch entry.
 
-    μ̃ = μ − Σ Gᵀ λ, (G Σ Gᵀ + R) λ = G μ − b; Σ̃ = Σ − Σ Gᵀ (G Σ Gᵀ + R)⁻¹ G Σ. With R = 0 this is the
-    projection along Σ Gᵀ, and G μ̃ = b. means: (draw, sample, t, x); weights: (q, x); rhs, sigma: (sample, t, q).
-    Hansen et al., ICML 2023, arXiv:2302.11002, eqs. for the updated mean and variance.
-    Raises `UnreachableError` where a row has no variance and does not hold, `ValueError` for contradicting rows.
+    target: (..., n). metric: diagonal D ≥ 0, (..., n); a point with D = 0 stays, but for its bounds. factors: U,
+    (..., n, k). Leading dimensions broadcast. Differentiable once, exactly, in target, metric, factors, b, R and
+    the bounds, by the implicit function theorem at the solution; `vmap` works, and so does any device.
+    Raises `InfeasibleError` with a certificate where no state exists; unless `strict`, answers NaN there.
     """
-    coupled = covariance.couples_times
-    gram = covariance.gram(weights, weights)
-    row_variance = as_rows(torch.diagonal(gram, dim1=-2, dim2=-1), apply_rows(weights, means))
-    residual = apply_rows(weights, means) - rhs
-    noise = (sigma**2 + relative**2 * row_variance).clamp_min(0.0)
-    known = _known_rows(means, covariance, weights, rhs, residual, row_variance + noise)
-    # A known row is taken out: its equation becomes λ = 0.
-    out = as_blocks(known.to(gram.dtype), coupled)
-    system = gram * (1.0 - out.unsqueeze(-1)) * (1.0 - out.unsqueeze(-2))
-    system = system + torch.diag_embed(as_blocks(noise, coupled) * (1.0 - out) + out)
-    factor = _cholesky(system)
-    multipliers = torch.zeros_like(residual)
-    updated = means
-    # One solve, and one or two of iterative refinement: the residual that is left is round-off of G μ̃ itself.
-    for _ in range(3):
-        gap = (apply_rows(weights, updated) - rhs - noise * multipliers).masked_fill(known, 0.0)
-        step = as_rows(torch.cholesky_solve(as_blocks(gap, coupled).unsqueeze(-1), factor).squeeze(-1), gap)
-        multipliers = multipliers + step
-        updated = means - covariance.response(weights, multipliers)
-    if not bool(noise.any()):
-        updated = polished(updated, weights, rhs)
-        _refuse_contradiction(updated, means, weights, rhs)
-    return Updated(updated, Conditioned(covariance, weights, noise, factor), multipliers)
-
-
-def project(means: Tensor, covariance: Covariance, weights: Tensor, rhs: Tensor) -> Updated:
-    """Orthogonal projection of the means: μ̃ = μ − Gᵀ λ, G Gᵀ λ = G μ − b. The covariance stays.
-
-    As HardC in Hansen et al., ICML 2023: the mean obeys the law, samples do not.
-    Raises `ValueError` for rows that contradict each other.
-    """
-    inverse = torch.linalg.pinv(weights @ weights.T, hermitian=True, rtol=1e-12)
-    multipliers = torch.zeros_like(apply_rows(weights, means))
-    updated = means
-    for _ in range(2):
-        multipliers = multipliers + (apply_rows(weights, updated) - rhs) @ inverse
-        updated = means - multipliers @ weights
-    _refuse_contradiction(updated, means, weights, rhs)
-    return Updated(updated, covariance, multipliers)
-
-
-def _refuse_contradiction(updated: Tensor, means: Tensor, weights: Tensor, rhs: Tensor) -> None:
-    gap = (apply_rows(weights, updated) - rhs).abs()
-    size = torch.maximum(updated.abs(), means.abs()) @ weights.abs().T + rhs.abs()
-    if bool((gap > _ROUND_OFF * size).any()):
-        raise ValueError(
-            f"The rows of the constraints cannot hold together: one is still off by {float(gap.max()):.3g}. Leave out "
-            "one of those that contradict each other."
+    limits = limits or Limits()
+    lower, upper = limits.lower, limits.upper
+    if (lower is None) != (upper is None):
+        lower = torch.full_like(upper, -torch.inf) if lower is None else lower  # type: ignore[arg-type]
+        upper = torch.full_like(lower, torch.inf) if upper is None else upper
+    if rows is None:
+        none = target.new_zeros(0, dtype=torch.float64)
+        rows = Equalities(none.reshape(0, target.shape[-1]), none, none)
+    own = rows.weights.ndim > 2
+    given: list[Tensor | None] = [
+        target, metric, rows.rhs, rows.noise, rows.weights if own else None, lower, upper,
+        None if limits.strength is None else limits.strength.unsqueeze(-1), factors,
+        limits.cuts,
+    ]  # fmt: skip
+    trailing = (1, 1, 1, 1, 2, 1, 1, 1, 2, 1)
+    batch = np.broadcast_shapes(
+        *(
+            tensor.shape[: tensor.ndim - k]
+            for tensor, k in zip(given, trailing, strict=True)
+            if tensor is not None
         )
-
-
-def _known_rows(
-    means: Tensor,
-    covariance: Covariance,
-    weights: Tensor,
-    rhs: Tensor,
-    residual: Tensor,
-    row_variance: Tensor,
-) -> Tensor:
-    """Rows without variance, (draw, sample, t, q) bool; they must hold already."""
-    reach = (covariance.variance().sqrt() @ weights.abs().T) ** 2
-    known = row_variance <= _KNOWN * reach
-    size = means.abs() @ weights.abs().T + rhs.abs()
-    broken = known & (residual.abs() > _ROUND_OFF * size)
-    if bool(broken.any()):
-        index = tuple(int(i) for i in torch.nonzero(broken)[0])
-        raise UnreachableError(index, float(residual[index]))
-    return known
-
-
-def _cholesky(system: Tensor) -> Tensor:
-    """Cholesky factor; a block that is singular to round-off gets the smallest jitter that works."""
-    factor, info = torch.linalg.cholesky_ex(system)
-    if not bool(info.any()):
-        return factor
-    scale = torch.diagonal(system, dim1=-2, dim2=-1).mean(-1)[..., None, None]
-    eye = torch.eye(system.shape[-1], dtype=system.dtype, device=system.device)
-    for jitter in (1e-15, 1e-14, 1e-13, 1e-12):
-        factor, info = torch.linalg.cholesky_ex(system + jitter * scale * eye)
-        if not bool(info.any()):
-            return factor
-    raise ValueError(
-        "The covariance of the constraints' rows is not positive definite even with a jitter; check that the "
-        "prediction's covariance is, and leave out rows that repeat each other."
     )
+    wide = [
+        None if tensor is None else _double(tensor).expand(*batch, *tensor.shape[tensor.ndim - k :])
+        for tensor, k in zip(given, trailing, strict=True)
+    ]
+    weights = wide[4] if own else rows.weights.double()
+    assert weights is not None
+    z, d, b, noise, lower, upper, strength, u, cuts = (wide[i] for i in (0, 1, 2, 3, 5, 6, 7, 8, 9))
+    assert z is not None and d is not None and b is not None and noise is not None
+    if u is not None:
+        # A factor needs some diagonal to divide by; this little is below round-off of the sum.
+        d = d.clamp_min(EPS * float((d + u.square().sum(-1)).detach().amax()))
+    size = weights.detach().square().sum(-1).sqrt()
+    size = torch.where(size > 0.0, size, 1.0)
+    problem = Problem(
+        z, d, weights / size.unsqueeze(-1), b / size, noise / size**2, lower, upper, strength, u, cuts,
+        limits.order, limits.chains,
+    )  # fmt: skip
+    y, inverted, place, blocks, offset, steps = _Duals.apply(  # type: ignore[no-untyped-call]
+        *problem.tensors(), problem.order, problem.chains, strict
+    )
+    held = Held(place, blocks, offset)
+    for _ in range(2):
+        # Newton steps with the structure held: they take off the last round-off, and carry the derivative.
+        values = problem.primal(y, held)
+        y = y - (inverted @ problem.equations(values, y).unsqueeze(-1)).squeeze(-1)
+    values = problem.primal(y, held)
+    return Nearest(values, y[..., problem.k :] / size, place == 0, steps)
+
+
+def _double(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dtype == torch.bool else tensor.double()
+
+
+class _Duals(torch.autograd.Function):
+    """Duals and structure of the solutions. No gradient flows through it: `nearest` takes it up afterwards."""
+
+    @staticmethod
+    def forward(*args: Any) -> Any:
+        *tensors, order, chains, strict = args
+        problem = Problem(*tensors, order, chains)  # type: ignore[call-arg]
+        batch = problem.target.shape[:-1]
+        flat = _flattened(problem, len(batch))
+        count, n = flat.target.shape
+        width = (
+            n * max(1, flat.weights.shape[-2] if not flat.shared or flat.k or order or chains else 3)
+            + n * flat.k
+        )
+        size = max(1, _CHUNK // max(1, width))
+        index = torch.arange(count, device=flat.target.device)
+        parts = [_solved(flat.take(some), some, batch, strict) for some in torch.split(index, size)]
+        joined = [torch.cat(column) for column in zip(*parts, strict=True)] if parts else []
+        return tuple(tensor.reshape((*batch, *tensor.shape[1:])) for tensor in joined)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.mark_non_differentiable(*output)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return (None,) * 13
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+        *tensors, order, chains, strict = args
+        moved = []
+        for place, (tensor, dim) in enumerate(zip(tensors, in_dims, strict=False)):
+            if tensor is None or (dim is None and place == 2 and tensor.ndim == 2):
+                moved.append(tensor)  # rows that all entries share stay shared
+            else:
+                moved.append(
+                    tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+                )
+        found = _Duals.apply(*moved, order, chains, strict)  # type: ignore[no-untyped-call]
+        return found, (0,) * 6
+
+
+def _flattened(problem: Problem, dims: int) -> Problem:
+    count = problem.target.shape[:dims].numel()
+
+    def flat(tensor: Tensor | None) -> Tensor | None:
+        if tensor is None:
+            return None
+        return tensor.reshape((count, *tensor.shape[dims:]))
+
+    z, d, weights, *rest = problem.tensors()
+    assert weights is not None
+    own = weights if weights.ndim == 2 else flat(weights)
+    tensors: Any = [flat(z), flat(d), own, *(flat(tensor) for tensor in rest)]
+    return Problem(*tensors, problem.order, problem.chains)  # type: ignore[call-arg]
+
+
+def _solved(problem: Problem, numbers: Tensor, batch: tuple[int, ...], strict: bool) -> tuple[Tensor, ...]:
+    """Duals, inverse Jacobian and structure of some entries of a batch."""
+    y, steps, done = solved(problem)
+    held, values = problem.settled(y)
+    jacobian = problem.jacobian(held)
+    left = problem.equations(values, y)[:, problem.k :]
+    broken = ~done & (left.abs() > _TOLERATED * problem.accuracy(values)[:, problem.k :]).any(-1)
+    if not strict:
+        y[broken] = torch.nan
+    elif bool(broken.any()):
+        worst = int(torch.nonzero(broken)[0])
+        index = tuple(int(i) for i in np.unravel_index(int(numbers[worst]), batch)) if len(batch) else ()
+        proof = _certificate(problem.take(torch.nonzero(broken)[0]), held.place[worst], left[worst])
+        raise InfeasibleError(index, proof)
+    return (y, inverse(jacobian), *held, steps)
+
+
+def _certificate(problem: Problem, place: Tensor, left: Tensor) -> Tensor:
+    """The combination of rows that nothing can move: what is left of them, without what still could move."""
+    weights = problem.weights if problem.shared else problem.weights[0]
+    live = torch.isfinite(problem.noise[0])
+    weights = torch.where(live[:, None], weights, 0.0)
+    anyway = torch.where(live, weights @ problem.target[0] - problem.rhs[0], 0.0)
+    free = torch.where((place == 0) & (problem.metric[0] > 0.0), weights, 0.0)
+    proof = left
+    for rows, gap in ((weights, anyway), (free, left)):
+        values, vectors = torch.linalg.eigh(rows @ rows.mT)
+        still = vectors[:, values <= 1e-12 * values.abs().max()]
+        proof = still @ (still.mT @ gap)
+        if proof.abs().max() > 1e-9 * gap.abs().max():
+            break
+        proof = left
+    scaled = proof / proof.abs().max()
+    return torch.where(scaled.abs() > 1e-6, scaled, 0.0)

@@ -166,7 +166,7 @@ class Conditioned:
 
     def explained(self, weights: Tensor, factor: Tensor) -> Tensor:
         """diag(Σ̃ Gᵀ A⁻¹ G Σ̃), one row at a time."""
-        return _explained_by_columns(self.response, self.shape, weights, factor, self.couples_times)
+        return explained_by_columns(self.response, self.shape, weights, factor, self.couples_times)
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """Pathwise: a draw of the base, moved so that its rows come out right."""
@@ -182,7 +182,7 @@ class Conditioned:
         return Conditioned(self.base.take(index), self.weights, self.noise[index], self.factor[index])
 
 
-def _explained_by_columns(
+def explained_by_columns(
     response: Callable[[Tensor, Tensor], Tensor],
     shape: torch.Size,
     weights: Tensor,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lawbound.constraints import Condition, Conservation, Constrained, Project, enforce
-from lawbound.constraints.projection import condition, project
+from lawbound.constraints.conditioning import condition, project
 from lawbound.surrogates.covariance import Conditioned, Diagonal
 from lawbound.surrogates.prediction import Prediction
 
