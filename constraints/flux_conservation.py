@@ -24,7 +24,10 @@ from lawbound.surrogates.prediction import Prediction
 
 FloatArray = NDArray[np.float64]
 
-_STEPS, _CHUNK = 60, 512
+#: Linearisations, and how many columns of the variances are solved for at once.
+_STEPS, _CHUNK = 120, 512
+#: A mean that moves by less, relative to its size, stays.
+_STAYS = 1e-9
 
 
 class Fluxes(NamedTuple):
@@ -167,13 +170,13 @@ class _Problem:
             updated = mean + (spread.T @ _refined(factor, system, gap)).reshape(mean.shape)
             moved = float(np.abs(updated - u).max())
             u = u + damping * (updated - u)
-            if moved <= 1e-11 * scale:
+            if moved <= _STAYS * scale:
                 return u, self._variance(rows, spread, factor, variance)
             # A conductivity that jumps can make the iteration go back and forth between two fronts.
-            damping = damping if step < 15 else 0.5
+            damping = 1.0 if step < 15 else 0.5 if step < 30 else 0.25 if step < 60 else 0.1
         raise ValueError(
             f"`flux-conservation` does not settle for sample {int(self.data[schema.SAMPLE].values[sample])}: the mean still moves by "
-            f"{moved:.2g} after {_STEPS} linearisations. Give a larger flux_noise."
+            f"{moved:.2g} after {_STEPS} linearisations. Give another flux_noise, a larger one first."
         )
 
     @staticmethod
