@@ -8,6 +8,9 @@ cumulative integral U and length L, both maps meet ∫u = b by the root of a fun
 
 so nothing is iterated, and cell averages of the moved profile are differences of U. What enters at a wall has the
 value there. No new values occur: bounds, monotonicity and total variation stay.
+
+With two phases, what lies behind the first fall below the level is stretched until the total is right, and ahead of
+it there is the lower value alone: a smeared front becomes one front, where the total puts it.
 """
 
 from collections.abc import Callable
@@ -26,6 +29,7 @@ from lawbound.constraints.retraction import SAMPLES
 from lawbound.surrogates.covariance import Covariance
 
 _POLISHES = 3
+_OFF = 1e-14  # by which two phases may be missed and count as there
 _ROUND_OFF = 4.0 * float(np.finfo(np.float64).eps)
 
 
@@ -70,8 +74,10 @@ def stretched(values: Tensor, widths: Tensor, total: Tensor) -> Displaced:
     # Both ways out: the one that stretches less.
     far = outside & (~inside | (outer * inner <= length**2))
     reach = torch.where(far, outer, torch.where(inside, inner, length))
+    sources = faces * (reach / length)[..., None]
+    sources = faces * (reach / length)[..., None]
     return Displaced(
-        _averages(values, faces, integral, faces * (reach / length)[..., None]),
+        _averages(values, faces, integral, sources[..., :-1], sources[..., 1:]),
         length / reach - 1.0,
         inside | outside,
     )
@@ -89,7 +95,45 @@ def shifted(values: Tensor, widths: Tensor, total: Tensor) -> Displaced:
     back = _linear_root(faces, leaving, leaving.shape[-1] - 2 - k)
     behind = backward & (~forward | (back < ahead))
     delta = torch.where(behind, -back, torch.where(forward, ahead, 0.0))
-    return Displaced(_averages(values, faces, integral, faces - delta[..., None]), delta, forward | backward)
+    sources = faces - delta[..., None]
+    moved = _averages(values, faces, integral, sources[..., :-1], sources[..., 1:])
+    return Displaced(moved, delta, forward | backward)
+
+
+def cut(
+    values: Tensor, widths: Tensor, total: Tensor, level: Tensor, lower: Tensor, upper: Tensor
+) -> Displaced:
+    """Averages of p(x / s) for x < s ξ and `lower` beyond, p being u up to its first fall below `level` at ξ.
+
+    p is cut to [level, upper]; s ξ = (total − L lower) / (mean of p − lower). The parameter is s − 1. level, lower,
+    upper: (...). A profile that starts below the level is taken as `level` behind its front. Else as `stretched`.
+    """
+    n = values.shape[-1]
+    behind = (values >= level[..., None]).cumprod(-1).sum(-1)
+    first = torch.arange(n, device=values.device) < behind[..., None].clamp_min(1)
+    kept = torch.minimum(torch.maximum(values, level[..., None]), upper[..., None])
+    last = kept.gather(-1, (behind - 1).clamp_min(0)[..., None])
+    faces, integral = _cumulative(torch.where(first, kept, last), widths)
+    edge = behind.clamp_min(1)
+    was, mean = _at(faces, edge), _at(integral, edge) / _at(faces, edge)
+    front = (total - faces[..., -1] * lower) / (mean - lower)
+    met = (front >= -_ROUND_OFF) & (front <= faces[..., -1] * (1.0 + _ROUND_OFF))
+    front = torch.where(met, front, was).clamp_min(0.0)
+    # Where the front is at the wall, there is nothing to stretch.
+    scale = torch.where(front > 0.0, front, was) / was
+    ends = torch.minimum(faces[..., 1:], front[..., None])
+    starts = torch.minimum(faces[..., :-1], ends)
+    behind_it = _averages(
+        torch.where(first, kept, last), faces, integral, starts / scale[..., None], ends / scale[..., None]
+    )
+    filled = (ends - starts) / (faces[..., 1:] - faces[..., :-1])
+    found = torch.where(met[..., None], lower[..., None] + filled * (behind_it - lower[..., None]), values)
+    # The last round-off of the total goes to the cell of the front.
+    here = (filled >= 1.0).sum(-1, keepdim=True).clamp_max(n - 1)
+    gap = torch.where(met, total - (found * widths).sum(-1), 0.0)[..., None] / widths.expand(
+        found.shape
+    ).gather(-1, here)
+    return Displaced(found.scatter_add(-1, here, gap), torch.where(met, front / was - 1.0, 0.0), met)
 
 
 def _cumulative(values: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,12 +169,14 @@ def _linear_root(knots: Tensor, gaps: Tensor, k: Tensor) -> Tensor:
     return _at(knots, k) + share * (_at(knots, k + 1) - _at(knots, k))
 
 
-def _averages(values: Tensor, faces: Tensor, integral: Tensor, sources: Tensor) -> Tensor:
-    """Averages of u between neighbouring `sources` (..., n + 1), which do not fall; beyond a wall u is as there."""
+def _averages(values: Tensor, faces: Tensor, integral: Tensor, start: Tensor, stop: Tensor) -> Tensor:
+    """Averages of u from `start` to `stop`, both (..., n); beyond a wall u is as there."""
     n = values.shape[-1]
-    cell = (torch.searchsorted(faces.contiguous(), sources.contiguous(), right=True) - 1).clamp(0, n - 1)
-    left, right = cell[..., :-1], cell[..., 1:]
-    start, stop = sources[..., :-1], sources[..., 1:]
+
+    def cell(place: Tensor) -> Tensor:
+        return (torch.searchsorted(faces.contiguous(), place.contiguous(), right=True) - 1).clamp(0, n - 1)
+
+    left, right = cell(start), cell(stop)
     u_left, u_right = values.gather(-1, left), values.gather(-1, right)
     inner = integral.gather(-1, right) - integral.gather(-1, (left + 1).clamp_max(n))
     whole = (faces.gather(-1, left + 1) - start) * u_left + inner + (stop - faces.gather(-1, right)) * u_right
@@ -181,6 +227,11 @@ class Displace:
         pooled = means.mean(0)
         walls = [self._from_above(pooled[..., part]) for part in totals]
         mover = Mover(self, covariance.variance(), tuple(totals), tuple(walls))
+        if admissible.phases is not None and not admissible.phases.mixed_cell:
+            raise ValueError(
+                "`displace` puts the front within a cell, whose value is then an average; say `mixed_cell=True` of the two "
+                "phases, or use `condition`."
+            )
         values, parameters = mover(means, hard)
         after = Carried(covariance, means, values, mover, onto)
         return Updated(values, after, parameters, parameters.new_zeros(means.shape[:-1]))
@@ -194,7 +245,7 @@ class Displace:
 
 def _totals(admissible: Admissible) -> list[slice]:
     """Where each row's weights lie; raises `ValueError` unless each is a total along a line of its own."""
-    others = (admissible.phases, admissible.variation, *admissible.curved)
+    others = (admissible.variation, *admissible.curved)
     named = [part.label if hasattr(part, "label") else ", ".join(part.labels) for part in others if part]
     if named or len(admissible.layout.axes) != 1:
         raise ValueError(
@@ -239,8 +290,10 @@ class Mover:
         rows, limits = onto.rows, onto.limits
         assert rows is not None
         shaped = limits.order is not None or limits.lower is not None
-        free = replace(onto, rows=None)
+        free = replace(onto, rows=None, phases=None)
         values = nearest_admissible(states, self.metric, free).values if shaped else states
+        if onto.phases is not None:
+            return self._two_phases(values, onto)
         moves = {"stretch": stretched, "shift": shifted}
         parameters, lost = [], torch.zeros(states.shape[:-1], dtype=torch.bool, device=states.device)
         for row, (part, above) in enumerate(zip(self.totals, self.from_above, strict=True)):
@@ -263,6 +316,28 @@ class Mover:
             metric = torch.where(lost[..., None], self.metric.expand(states.shape), even)
             values = nearest_admissible(values, metric, onto).values
         return values, torch.stack(parameters, dim=-1)
+
+    def _two_phases(self, values: Tensor, onto: Target) -> tuple[Tensor, Tensor]:
+        rows, phases = onto.rows, onto.phases
+        assert rows is not None and phases is not None
+        total, live = (a[..., 0].expand(values.shape[:-1]) for a in (rows.rhs, torch.isfinite(rows.noise)))
+        level, lower, upper = (
+            torch.from_numpy(np.ascontiguousarray(a)).to(values.device).expand(values.shape[:-1])
+            for a in (phases.level, phases.lower, phases.upper)
+        )
+        found = cut(values, rows.weights[0], total, level, lower, upper)
+        lawful = torch.from_numpy(phases.violation(values.detach().cpu().numpy())[..., 0] <= _OFF).to(
+            values.device
+        )
+        live = live & ~(lawful & _right(values, rows.weights[0], total))
+        lost = live & ~found.met
+        if self.how.otherwise == "raise" and bool(lost.any()):
+            raise self._unbracketed(~lost, 0, values, rows.weights[0], total)
+        moved = torch.where(live[..., None], found.values, values)
+        if bool(lost.any()):
+            nearest = nearest_admissible(values, self.metric.expand(values.shape), onto).values
+            moved = torch.where(lost[..., None], nearest, moved)
+        return moved, torch.where(live, found.parameter, 0.0)[..., None]
 
     @staticmethod
     def _unbracketed(
@@ -289,12 +364,16 @@ def _along(
     moved = torch.where(turned, found.values.flip(-1), found.values)
     polished = _polished(moved, widths, total, found.met & live)
     # A total that is right already, to round-off, moves nothing.
-    right = (values @ widths - total).abs() <= _ROUND_OFF * (values.abs() @ widths + total.abs())
+    right = _right(values, widths, total)
     return Displaced(
         torch.where(right[..., None], values, polished),
         torch.where(right, 0.0, found.parameter),
         found.met | right,
     )
+
+
+def _right(values: Tensor, widths: Tensor, total: Tensor) -> Tensor:
+    return (values @ widths - total).abs() <= _ROUND_OFF * (values.abs() @ widths + total.abs())
 
 
 def _polished(values: Tensor, widths: Tensor, total: Tensor, wanted: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from lawbound.constraints import Conservation, enforce
 from lawbound.constraints.constraint import Admissible, Constraint
-from lawbound.constraints.displacement import Displace, shifted, stretched
-from lawbound.constraints.sets import Box, Order, Rows
+from lawbound.constraints.displacement import Displace, cut, shifted, stretched
+from lawbound.constraints.sets import Box, Order, Phases, Rows
 from lawbound.datasets.layout import Layout
 from lawbound.reproduce import frozen_data
 from lawbound.surrogates.covariance import Diagonal
@@ -265,3 +265,49 @@ def test_predictions_of_several_draws_are_displaced_draw_by_draw():
     one = Prediction(free.means[3:4], free.covariance.take(torch.tensor([3])), free.inputs)
     alone = Displace(wall="lo")(one.means, one.covariance, Conservation().on(free.inputs))
     torch.testing.assert_close(lawful.means[3], alone.means[0], rtol=0, atol=1e-14)
+
+
+def two_phases(shape, *, level=0.5, lower=0.0, upper=0.95, mixed=True):
+    return Phases(*(np.full(shape, value) for value in (level, lower, upper)), mixed, "two phases")
+
+
+@given(seed=seeds, smeared=st.booleans())
+def test_two_phases_have_one_front_where_the_total_puts_it(seed, smeared):
+    u, widths, _ = profiles(seed, monotone=smeared)
+    total = widths.sum() * torch.linspace(0.02, 0.45, len(u), dtype=torch.float64)
+    phases = two_phases((len(u), 1))
+    found = displace(u[None, :, None], widths, total[:, None], phases=phases).means
+    assert phases.violation(found[0].numpy()).max() <= 1e-15
+    assert ((found[0, :, 0] @ widths - total).abs() <= round_off(found[0, :, 0], widths, total)).all()
+    again = displace(found, widths, total[:, None], phases=phases).means
+    assert torch.equal(again, found)
+
+
+def test_a_smeared_linear_profile_gets_its_front_back():
+    # u falls from 1 to u* = 0.6 at 0.3; a network that smears the jump over 0.1 and is 10 % short.
+    n = 200
+    faces = torch.linspace(0, 1, n + 1, dtype=torch.float64)
+    x = 0.5 * (faces[1:] + faces[:-1])
+    wide = torch.full((n,), 1 / n, dtype=torch.float64)
+    smeared = torch.minimum(1.0 - 0.4 * x / 0.27, (0.6 * (0.32 - x) / 0.1).clamp_min(0.0))
+    level, zero, one = (torch.tensor(a, dtype=torch.float64) for a in (0.6, 0.0, 1.0))
+    total = torch.tensor(0.8 * 0.3, dtype=torch.float64)
+    found = cut(smeared, wide, total, level, zero, one)
+    assert abs(float((found.values > 0).sum()) / n - 0.3) < 0.02
+    assert float(found.values @ wide) == pytest.approx(0.24, abs=1e-15)
+
+
+def test_the_front_leaves_with_the_total_and_is_at_the_wall_without_one():
+    u, widths, _ = profiles(4, count=1)
+    some = displace(
+        u[None, :, None], widths, torch.zeros(1, 1, dtype=torch.float64), phases=two_phases((1, 1))
+    )
+    assert not some.means.any() and float(some.multipliers) == -1.0
+    with pytest.raises(ValueError, match="moving the profile there reaches"):
+        displace(u[None, :, None], widths, widths.sum()[None, None], phases=two_phases((1, 1)))
+
+
+def test_two_phases_without_a_mixed_cell_are_refused():
+    u, widths, _ = profiles(4, count=1)
+    with pytest.raises(ValueError, match="mixed_cell=True"):
+        displace(u[None, :, None], widths, torch.ones(1, 1), phases=two_phases((1, 1), mixed=False))
