@@ -144,11 +144,15 @@ def imposed(spec: str | Imposed) -> Imposed:
     if isinstance(spec, Imposed):
         return spec
     name, _, how = spec.partition(":")
-    constraint = reduce(and_, [find("constraints", part.strip())() for part in name.split("&")])
     # As published: HardC leaves the variance as it was.
     chosen = Project(covariance="kept") if how == "project" else enforcement(how or "condition")
     published = {("conservation", "project"): "hardc", ("conservation", "condition"): "probconserv"}
-    return Imposed(constraint, chosen, published.get((name, chosen.name), f"{name}:{chosen.name}"))
+    label = published.get((name, chosen.name))
+    if label is not None:
+        # As published, too: b is imposed through any quadrature as it is.
+        return Imposed(find("constraints", name)(tolerance="exact"), chosen, label)
+    constraint = reduce(and_, [find("constraints", part.strip())() for part in name.split("&")])
+    return Imposed(constraint, chosen, f"{name}:{chosen.name}")
 
 
 @dataclass(frozen=True, eq=False)
