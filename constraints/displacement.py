@@ -9,8 +9,7 @@ cumulative integral U and length L, both maps meet ∫u = b by the root of a fun
 so nothing is iterated, and cell averages of the moved profile are differences of U. What enters at a wall has the
 value there. No new values occur: bounds, monotonicity and total variation stay.
 
-With two phases, what lies behind the first fall below the level is stretched until the total is right, and ahead of
-it there is the lower value alone: a smeared front becomes one front, where the total puts it.
+With two phases a smeared front is taken out and one sharp front put in, where the total says (`refronted`).
 """
 
 from collections.abc import Callable
@@ -100,40 +99,55 @@ def shifted(values: Tensor, widths: Tensor, total: Tensor) -> Displaced:
     return Displaced(moved, delta, forward | backward)
 
 
-def cut(
-    values: Tensor, widths: Tensor, total: Tensor, level: Tensor, lower: Tensor, upper: Tensor
+def refronted(
+    values: Tensor, widths: Tensor, total: Tensor, level: Tensor, lower: Tensor, upper: Tensor, trust: float
 ) -> Displaced:
-    """Averages of p(x / s) for x < s ξ and `lower` beyond, p being u up to its first fall below `level` at ξ.
+    """Two phases from a profile whose front is smeared or in the wrong place: cell averages with one front at X.
 
-    p is cut to [level, upper]; s ξ = (total − L lower) / (mean of p − lower). The parameter is s − 1. level, lower,
-    upper: (...). A profile that starts below the level is taken as `level` behind its front. Else as `stretched`.
+    u is kept up to x_e, where it first falls below u_e = level + trust (upper − level); from there a straight line falls
+    to `level` at X, and beyond there is `lower` alone, X being where the total comes out:
+
+        ∫_0^{x_e} u dx + (X − x_e) (u_e + level) / 2 + (L − X) lower = total.
+
+    Where that would have X < x_e, the line starts at the wall, at `upper`. The parameter is X less where u was half way
+    between level and lower. level, lower, upper: (...). Else as `stretched`.
     """
     n = values.shape[-1]
-    behind = (values >= level[..., None]).cumprod(-1).sum(-1)
-    first = torch.arange(n, device=values.device) < behind[..., None].clamp_min(1)
-    kept = torch.minimum(torch.maximum(values, level[..., None]), upper[..., None])
-    last = kept.gather(-1, (behind - 1).clamp_min(0)[..., None])
-    faces, integral = _cumulative(torch.where(first, kept, last), widths)
-    edge = behind.clamp_min(1)
-    was, mean = _at(faces, edge), _at(integral, edge) / _at(faces, edge)
-    front = (total - faces[..., -1] * lower) / (mean - lower)
-    met = (front >= -_ROUND_OFF) & (front <= faces[..., -1] * (1.0 + _ROUND_OFF))
-    front = torch.where(met, front, was).clamp_min(0.0)
-    # Where the front is at the wall, there is nothing to stretch.
-    scale = torch.where(front > 0.0, front, was) / was
-    ends = torch.minimum(faces[..., 1:], front[..., None])
-    starts = torch.minimum(faces[..., :-1], ends)
-    behind_it = _averages(
-        torch.where(first, kept, last), faces, integral, starts / scale[..., None], ends / scale[..., None]
-    )
-    filled = (ends - starts) / (faces[..., 1:] - faces[..., :-1])
-    found = torch.where(met[..., None], lower[..., None] + filled * (behind_it - lower[..., None]), values)
+    cells = torch.arange(n, device=values.device)
+
+    def run(least: Tensor) -> Tensor:
+        """How many cells from the wall on are at or above this."""
+        return (values >= least[..., None]).cumprod(-1).sum(-1)
+
+    end = level + trust * (upper - level)
+    kept = run(end)
+    capped = torch.minimum(values, upper[..., None])
+    faces, integral = _cumulative(capped, widths)
+    length = faces[..., -1]
+
+    def front(from_: Tensor, held: Tensor, start: Tensor) -> Tensor:
+        missing = total - held - (length - from_) * lower
+        return from_ + missing / (0.5 * (start + level) - lower)
+
+    place = front(_at(faces, kept), _at(integral, kept), end)
+    alone = (kept == 0) | (place < _at(faces, kept))
+    kept, end = torch.where(alone, 0, kept), torch.where(alone, upper, end)
+    edge = _at(faces, kept)
+    place = front(edge, _at(integral, kept), end)
+    met = (place >= -_ROUND_OFF * length) & (place <= length * (1.0 + _ROUND_OFF))
+    place = torch.minimum(torch.where(met, place, edge).clamp_min(0.0), length)
+    stop = torch.minimum(faces[..., 1:], place[..., None])
+    start = torch.minimum(faces[..., :-1], stop)
+    along = (0.5 * (start + stop) - edge[..., None]) / (place - edge).clamp_min(1e-300)[..., None]
+    line = end[..., None] + (level - end)[..., None] * along.clamp(0.0, 1.0)
+    filled = (stop - start) / (faces[..., 1:] - faces[..., :-1])
+    behind = torch.where(cells < kept[..., None], capped, line)
+    found = torch.where(met[..., None], lower[..., None] + filled * (behind - lower[..., None]), values)
     # The last round-off of the total goes to the cell of the front.
     here = (filled >= 1.0).sum(-1, keepdim=True).clamp_max(n - 1)
-    gap = torch.where(met, total - (found * widths).sum(-1), 0.0)[..., None] / widths.expand(
-        found.shape
-    ).gather(-1, here)
-    return Displaced(found.scatter_add(-1, here, gap), torch.where(met, front / was - 1.0, 0.0), met)
+    gap = torch.where(met, total - found @ widths, 0.0)[..., None] / widths[here]
+    was = _at(faces, run(0.5 * (level + lower)))
+    return Displaced(found.scatter_add(-1, here, gap), torch.where(met, place - was, 0.0), met)
 
 
 def _cumulative(values: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:
@@ -197,11 +211,15 @@ class Displace:
     It is not a projection: the nearest state would have a bump where this has its front moved. otherwise: `raise`
     an `UnbracketedError` where no displacement meets a row, or take the `nearest` state there. Right-hand sides with
     a tolerance are drawn anew for each sample. In the report the multipliers are s − 1 or δ.
+
+    With two phases the profile is kept from `upper` down to level + trust (upper − level), a value that a smeared front
+    has not spoilt yet, and the rest is made anew, see `refronted`.
     """
 
     how: Literal["stretch", "shift"] = "stretch"
     wall: Literal["higher", "lo", "hi"] = "higher"
     otherwise: Literal["raise", "nearest"] = "raise"
+    trust: float = 0.5
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -211,6 +229,8 @@ class Displace:
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"`Displace` got {name}={getattr(self, name)!r}; give {' or '.join(known)}.")
+        if not 0.0 <= self.trust <= 1.0:
+            raise ValueError(f"`Displace` got trust={self.trust}; give a number from 0 to 1.")
 
     @property
     def name(self) -> str:
@@ -325,7 +345,7 @@ class Mover:
             torch.from_numpy(np.ascontiguousarray(a)).to(values.device).expand(values.shape[:-1])
             for a in (phases.level, phases.lower, phases.upper)
         )
-        found = cut(values, rows.weights[0], total, level, lower, upper)
+        found = refronted(values, rows.weights[0], total, level, lower, upper, self.how.trust)
         lawful = torch.from_numpy(phases.violation(values.detach().cpu().numpy())[..., 0] <= _OFF).to(
             values.device
         )
