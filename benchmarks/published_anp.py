@@ -2,44 +2,50 @@
 
     python benchmarks/published_anp.py --problems stefan pme --seeds 0 1 2 --device cuda --out OUT
 
-10 000 training functions, 100 for validation, 500 epochs of 40 steps (batch 250), Adam at 1e-4, for each problem and
-seed: about a quarter of an hour for three seeds of one problem on a GPU, days on two cores. Every training is a process of its own,
-dealt to the GPUs in turn. Judged on the published test values (u* = 0.6 and 0.5; m = 1, 3 and 6; k = 1 and 5), 50
-context layouts each, at the time of interest, with dropout at prediction on (as published) and off.
+For each problem: `points` solves 10 000 training and 100 validation functions and keeps their context and target
+points (minutes on two cores); `train` (benchmarks/anp_training.py) takes 500 epochs of 40 steps, batch 250, Adam at
+1e-4, once for each seed, dealt to the GPUs in turn; `judge` compares on the published test values (u* = 0.6 and 0.5;
+m = 1, 3 and 6; k = 1 and 5), 50 context layouts each, at the time of interest, with dropout at prediction on (as
+published) and off. `--steps` picks some of the three: they may run on different machines, OUT travelling.
 
-OUT keeps data, run folders and `PROBLEM-SEED.json`, and `published_anp.json` with means and standard errors over
-the seeds. What is there is not made again: stop it whenever you like, and start it again with the same arguments.
+OUT keeps data, `PROBLEM.npz`, run folders `PROBLEM-SEED`, `PROBLEM-SEED.json`, and `published_anp.json` with means
+and standard errors over the seeds. What is there is not made again.
 """
 
 import argparse
 import json
 import os
-import time
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
+from safetensors.torch import load_file
 
 import lawbound as lb
 from lawbound.comparison import compare
 from lawbound.datasets.config import configure
 from lawbound.datasets.executors import Processes
 from lawbound.datasets.generate import generate_into
-from lawbound.datasets.split import concatenated
+from lawbound.datasets.manifest import temporary
+from lawbound.datasets.points import context_points, target_points
 from lawbound.datasets.store import write_text
-from lawbound.surrogates.checkpoint import CONFIG
+from lawbound.surrogates.checkpoint import CONFIG, MODEL, save
 from lawbound.surrogates.neural_process import AttentiveNeuralProcess, FittedNeuralProcess
-from lawbound.surrogates.surrogate import Progress
+from lawbound.surrogates.surrogate import Origin
 
 METRICS = ("ce", "ll", "mse", "crps")
 
-#: Test functions: 50 context layouts for each published value.
-TEST = {"stefan": 100, "pme": 150, "diffusion": 100}
+#: How many test values are published.
+VALUES = {"stefan": 2, "pme": 3, "diffusion": 2}
+
+#: Choices of target points that each training function has.
+CHOICES = 5
 
 #: Unconstrained rows at the time of interest, dropout on, from the weights that ProbConserv's authors released;
 #: diffusion as printed in their Table 1 (k = 1).
@@ -55,97 +61,112 @@ PUBLISHED = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--problems", nargs="+", default=["stefan"], choices=list(TEST))
+    parser.add_argument("--problems", nargs="+", default=["stefan"], choices=list(VALUES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", nargs="+", default=["points", "train", "judge"])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--out", type=Path, default=Path("published_anp"))
     parser.add_argument("--functions", type=int, default=10_000)
+    parser.add_argument("--layouts", type=int, default=50, help="test functions for each published value")
     parser.add_argument("--epochs", type=int, default=500)
-    parser.add_argument(
-        "--precision", default="high", choices=["highest", "high"], help="high: TF32 products"
-    )
-    parser.add_argument("--compiled", action="store_true", help="train a compiled loss: faster on GPUs")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-
-    gpus = torch.cuda.device_count() if asked.device == "cuda" else 0
-    processes = []
-    for problem in asked.problems:
-        began = time.perf_counter()
-        prepare(problem, asked.functions, asked.out)
-        say(f"{problem}: data after {time.perf_counter() - began:.0f} s")
-        for seed in asked.seeds:
-            card = len(processes) % gpus if gpus else None
-            process = get_context("spawn").Process(target=one, args=(problem, seed, card, asked))
-            process.start()
-            processes.append(process)
-    for process in processes:
-        process.join()
-    if failed := sum(process.exitcode != 0 for process in processes):
-        raise SystemExit(f"{failed} of {len(processes)} trainings failed; see above.")
-    summary = [line for problem in asked.problems for line in summarised(asked.out, problem, asked.seeds)]
-    write_text(asked.out / "published_anp.json", json.dumps(summary, indent=1) + "\n")
-    for line in summary:
-        say(shown(line))
+    pairs = [(problem, seed) for problem in asked.problems for seed in asked.seeds]
+    if "points" in asked.steps:
+        for problem in asked.problems:
+            points(problem, asked.functions, asked.layouts, asked.out)
+    if "train" in asked.steps:
+        train(pairs, asked.epochs, asked.device, asked.out)
+    if "judge" in asked.steps:
+        for problem, seed in pairs:
+            judge(problem, seed, asked.device, asked.out)
+        summary = [line for problem in asked.problems for line in summarised(asked.out, problem, asked.seeds)]
+        write_text(asked.out / "published_anp.json", json.dumps(summary, indent=1) + "\n")
+        for line in summary:
+            say(shown(line))
 
 
 def say(text: str) -> None:
     print(text, flush=True)
 
 
-def prepare(problem: str, functions: int, out: Path) -> None:
-    """Solve what is not there yet, on all cores."""
+def points(problem: str, functions: int, layouts: int, out: Path) -> None:
+    """Solve what is not there yet, on all cores, and keep the points that training needs."""
     jobs = Processes(os.cpu_count() or 1)
-    for split, count in {"train": functions, "valid": 100, "test": TEST[problem]}.items():
+    for split, count in {"train": functions, "valid": 100, "test": layouts * VALUES[problem]}.items():
         family, config = configure(problem, count, seed=0, split=split, shard_size=-(-count // 64))
         generate_into(out / "data" / f"{problem}-{split}", family, config, executor=jobs)
+    if (out / f"{problem}.npz").exists():
+        return
+    arrays = {}
+    for number, split in enumerate(("train", "valid")):
+        data = opened(problem, split, out)
+        u, random = data.u.values, np.random.default_rng((0, number))
+        choices = CHOICES if split == "train" else 1
+        chosen = {"contexts": [context_points(data, seed=0)]}
+        chosen["targets"] = [target_points(data, random) for _ in range(choices)]
+        for what, sets in chosen.items():
+            for axis in ("times", "positions"):
+                stacked = np.stack([getattr(one, axis) for one in sets]).astype(np.uint16)
+                arrays[f"{split}_{what}_{axis}"] = stacked[0] if what == "contexts" else stacked
+            values = np.stack([one.values(u) for one in sets]).astype(np.float32)
+            arrays[f"{split}_{what}_values"] = values[0] if what == "contexts" else values
+        arrays |= {"t": data.t.values, "x": data.x.values}
+    with temporary(out / f"{problem}.npz").open("wb") as file:
+        np.savez(file, **arrays)
+    os.replace(file.name, out / f"{problem}.npz")
 
 
-def opened(problem: str, out: Path) -> xr.Dataset:
-    """The three splits as one dataset."""
-    folders = [out / "data" / f"{problem}-{split}" for split in ("train", "valid", "test")]
-    data = concatenated([lb.open(folder, lazy=False) for folder in folders])
-    # Numbers name samples; three designs were joined, so number them through.
-    return data.assign_coords(sample=data.sample.copy(data=range(data.sizes["sample"])))
+def opened(problem: str, split: str, out: Path) -> xr.Dataset:
+    """A split in memory; its samples bear numbers that no other split has."""
+    data = lb.open(out / "data" / f"{problem}-{split}", lazy=False)
+    first = {"train": 0, "valid": 1_000_000, "test": 2_000_000}[split]
+    return data.assign_coords(sample=data.sample + first)
 
 
-def one(problem: str, seed: int, card: int | None, asked: argparse.Namespace) -> None:
-    """Train one network, or take it from where it was left, and judge it."""
-    result = asked.out / f"{problem}-{seed}.json"
+def train(pairs: list[tuple[str, int]], epochs: int, device: str, out: Path) -> None:
+    """A process for each network, dealt to the GPUs in turn."""
+    cards = max(1, torch.cuda.device_count())
+    script = Path(__file__).with_name("anp_training.py")
+    running = []
+    for i, (problem, seed) in enumerate(pairs):
+        command = [
+            sys.executable,
+            str(script),
+            str(out / f"{problem}.npz"),
+            "--out",
+            str(out / f"{problem}-{seed}"),
+        ]
+        command += ["--seed", str(seed), "--epochs", str(epochs), "--device", device]
+        running.append(subprocess.Popen(command, env={**os.environ, "CUDA_VISIBLE_DEVICES": str(i % cards)}))
+    if failed := sum(process.wait() != 0 for process in running):
+        raise SystemExit(f"{failed} of {len(running)} trainings failed; see above.")
+
+
+def judge(problem: str, seed: int, device: str, out: Path) -> None:
+    """Make a run folder a checkpoint of ours, and compare on the published values."""
+    result, folder = out / f"{problem}-{seed}.json", out / f"{problem}-{seed}"
     if result.exists():
         return
-    if card is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(card)
-    torch.set_float32_matmul_precision(asked.precision)
-    data, folder = opened(problem, asked.out), asked.out / f"{problem}-{seed}"
-
-    def progress(state: Progress) -> None:
-        if state.epoch % 50 == 0 or state.epoch == state.epochs:
-            say(
-                f"{problem} {seed}: epoch {state.epoch}/{state.epochs} train {state.train:.1f} "
-                f"valid {state.valid:.1f} after {state.seconds:.0f} s"
-            )
-
-    learner = AttentiveNeuralProcess(epochs=asked.epochs, compiled=asked.compiled)
-    if (folder / CONFIG).exists():
-        fitted = lb.load(folder)
-    else:
-        fitted = lb.fit(
-            learner, data, seed=seed, device=asked.device, folder=folder, resume=True, unchecked=True,
-            on_progress=progress,
-        )  # fmt: skip
+    learner = AttentiveNeuralProcess()
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    if not (folder / CONFIG).exists():
+        origin = Origin.of(opened(problem, "valid", out), "u")
+        learner = replace(learner, epochs=log[-1]["epoch"])
+        save(folder, learner, learner.restore(load_file(folder / MODEL), origin), seed=seed)
+    fitted = lb.load(folder)
     assert isinstance(fitted, FittedNeuralProcess)
-    network = fitted.network.to(asked.device)
+    network = fitted.network.to(device)
     parts = {}
     for masks in (True, False):
-        judged = FittedNeuralProcess(replace(learner, dropout_at_prediction=masks), network, fitted.origin)
-        found = compare({"anp": judged}, data, times=1, seed=seed)
+        judged = FittedNeuralProcess(
+            replace(fitted.learner, dropout_at_prediction=masks), network, fitted.origin
+        )
+        found = compare({"anp": judged}, opened(problem, "test", out), times=1, seed=seed)
         parts["dropout on" if masks else "dropout off"] = found.to_json()
-    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     report = {
-        "problem": problem, "seed": seed, "epochs": asked.epochs, "functions": asked.functions,
-        "precision": asked.precision, "compiled": asked.compiled, "device": asked.device,
-        "seconds": log[-1]["seconds"], "best_valid": min(line["valid"] for line in log), "parts": parts,
+        "problem": problem, "seed": seed, "epochs": log[-1]["epoch"], "seconds": log[-1]["seconds"],
+        "best_valid": min(line["valid"] for line in log), "parts": parts,
     }  # fmt: skip
     write_text(result, json.dumps(report, indent=1) + "\n")
 

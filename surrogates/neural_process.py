@@ -41,7 +41,7 @@ class AttentiveNeuralProcess:
     dropout_at_prediction: False predicts with the whole network. True takes new dropout masks for each of the
     `draws`, as the published results do (their network never enters evaluation mode).
     context_seed picks the context points that each function keeps, prediction_seed the draws at prediction.
-    compiled: train `torch.compile`d; on a GPU a step takes two thirds of its time, after half a minute of compiling.
+    compiled: train `torch.compile`d; on a GPU a step takes half the time, after half a minute of compiling.
     """
 
     name: ClassVar[str] = "anp"
