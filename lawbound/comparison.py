@@ -146,6 +146,7 @@ def imposed(spec: str | Imposed) -> Imposed:
     name, _, how = spec.partition(":")
     # As published: HardC leaves the variance as it was.
     chosen = Project(covariance="kept") if how == "project" else enforcement(how or "condition")
+    label = name if chosen.name == "condition" else f"{name}:{chosen.name}"
     published = {("conservation", "project"): "hardc", ("conservation", "condition"): "probconserv"}
     label = published.get((name, chosen.name))
     if label is not None:
