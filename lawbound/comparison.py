@@ -146,14 +146,13 @@ def imposed(spec: str | Imposed) -> Imposed:
     name, _, how = spec.partition(":")
     # As published: HardC leaves the variance as it was.
     chosen = Project(covariance="kept") if how == "project" else enforcement(how or "condition")
-    label = name if chosen.name == "condition" else f"{name}:{chosen.name}"
     published = {("conservation", "project"): "hardc", ("conservation", "condition"): "probconserv"}
-    label = published.get((name, chosen.name))
-    if label is not None:
+    if (name, chosen.name) in published:
         # As published, too: b is imposed through any quadrature as it is.
-        return Imposed(find("constraints", name)(tolerance="exact"), chosen, label)
+        as_published = find("constraints", name)(tolerance="exact")
+        return Imposed(as_published, chosen, published[name, chosen.name])
     constraint = reduce(and_, [find("constraints", part.strip())() for part in name.split("&")])
-    return Imposed(constraint, chosen, f"{name}:{chosen.name}")
+    return Imposed(constraint, chosen, name if chosen.name == "condition" else f"{name}:{chosen.name}")
 
 
 @dataclass(frozen=True, eq=False)

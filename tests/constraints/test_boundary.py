@@ -264,12 +264,11 @@ def test_missing_and_broken_wall_data_are_refused(made):
         Dirichlet().on(broken)
 
 
-def test_on_a_coarse_grid_wider_stencils_or_a_tolerance_help_and_the_default_does_not(made, error_of):
-    data = made("wave-2d", nx=12, nt=5)
-    assert error_of(Neumann(), data) > 1.2
-    assert error_of(Neumann(accuracy=4), data) < 0.95
-    assert error_of(Neumann(tolerance="reference"), data) < 0.95
-    assert error_of(Neumann(), made("wave-2d", nx=24, nt=5)) < 0.95
+def test_on_a_coarse_grid_wider_stencils_or_a_tolerance_help_most(made, error_of):
+    data = made("wave-2d", n=2, nx=12, nt=5)  # waves of which some are hardly resolved
+    wide, trusted = error_of(Neumann(accuracy=4), data), error_of(Neumann(tolerance="reference"), data)
+    assert error_of(Neumann(), data) > 1.2 and max(wide, trusted) < 0.95
+    assert error_of(Neumann(), made("wave-2d", n=2, nx=24, nt=5)) < 0.95
 
 
 @pytest.mark.parametrize(
