@@ -9,7 +9,7 @@ many dimensions it found and whether they carry over.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Literal, NamedTuple, final
+from typing import Any, Literal, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -53,7 +53,7 @@ class Evidence:
     @property
     def why_not(self) -> str | None:
         """The first reason for distrust, or None."""
-        if self.rank == 0 or self.shrinkage == 1.0:
+        if self.rank == 0:
             return "held-out residuals are no likelier with correlations than with independent points"
         if not self.gain > _ERRORS * self.gain_error:
             return (
@@ -151,13 +151,15 @@ class ResidualCovariance:
             raise ValueError(
                 f"The stored residual covariance lacks {', '.join(sorted(missing))}; learn it again."
             )
-        evidence = Evidence(**{f.name: f.type(tensors[f.name]) for f in fields(Evidence)})
+        numbers: dict[str, Any] = {
+            f.name: (int if f.type is int else float)(tensors[f.name]) for f in fields(Evidence)
+        }
         return ResidualCovariance(
             tensors["bias"],
             tensors["values"],
             tensors["modes"],
             bool(tensors["couples_times"]),
-            evidence,
+            Evidence(**numbers),
         )
 
 
@@ -209,8 +211,9 @@ def learn(
 
     over: "tx" for one latent vector shared by all times, "x" for a covariance of each time. Σ = (1 − γ) S_r + diag,
     S_r the first r principal axes of the sample covariance (by SVD of the residuals, never n × n) and the diagonal such that
-    each point keeps its variance, at least `floor` times the mean variance. r and γ, and whether to take off the mean
-    residual if `bias` is None, maximise the log-likelihood of residuals held out, over `folds` folds of samples.
+    each point keeps its variance, at least `floor` times the mean variance. r and γ maximise the log-likelihood of residuals
+    held out, over `folds` folds of samples; so does taking off the mean residual or not if `bias` is None, points then
+    counted as independent.
     points: a mask (n,) or (t, n) of what will be revealed later; if given, what conditioning on it does to the
     held-out errors elsewhere counts for trust, too. Raises `ValueError` for fewer than four residuals, residuals that are all zero or not finite.
     """
@@ -218,25 +221,13 @@ def learn(
     residuals = residuals.double()
     order = torch.randperm(len(residuals), generator=torch.Generator().manual_seed(seed))
     parts = [part.to(residuals.device) for part in torch.tensor_split(order, min(folds, len(residuals) // 2))]
-    scores: dict[_Choice, list[Tensor]] = {}
-    carried: dict[tuple[bool, int], float] = {}
-    for centred in (False, True) if bias is None else (bias,):
-        for train, test in _folds(residuals, parts):
-            axes = _axes(train, over, centred, max_rank, floor)
-            for rank, squares in enumerate(axes.carried(test).tolist()):
-                carried[centred, rank] = carried.get((centred, rank), 0.0) + squares
-            for choice in _choices(centred, axes.modes.shape[-1]):
-                scores.setdefault(choice, []).append(_log_density(axes, choice, floor, test))
-    # A fold that is a sample smaller may offer one rank less: compare what all folds have tried.
-    joined = {choice: torch.cat(column) for choice, column in scores.items() if len(column) == len(parts)}
-    best = max(joined, key=lambda choice: float(joined[choice].mean()))
-    won = joined[best] - joined[_Choice(best.centred, 0, 0.0)]
+    scores, carried = _scores(
+        residuals, parts, over, _centred(residuals, parts, bias, floor), max_rank, floor
+    )
+    best = max(scores, key=lambda choice: float(scores[choice].mean()))
+    won = scores[best] - scores[_Choice(best.centred, 0, 0.0)]
     axes = _axes(residuals, over, best.centred, max_rank, floor)
     values, modes = axes.model(best.rank, best.shrinkage, floor)
-    total = sum(
-        float((test - _centre(train, best.centred)).square().sum())
-        for train, test in _folds(residuals, parts)
-    )
     ratio = _error_ratio(residuals, parts, points, over, best, max_rank, floor)
     evidence = Evidence(
         samples=len(residuals),
@@ -244,7 +235,7 @@ def learn(
         shrinkage=best.shrinkage,
         participation=_participation(axes.powers),
         rank_99=_rank(axes.powers, 0.99),
-        carried=carried[best.centred, best.rank] / total,
+        carried=carried[best.rank],
         gain=float(won.mean()),
         gain_error=float(won.std() / math.sqrt(len(won))),
         error_ratio=ratio[0],
@@ -258,6 +249,41 @@ def residuals_of(prediction: Prediction, truth: Tensor) -> Tensor:
     return truth - prediction.mean
 
 
+def _centred(residuals: Tensor, parts: list[Tensor], bias: bool | None, floor: float) -> bool:
+    """Whether taking off the mean makes held-out residuals likelier, points taken as independent."""
+    if bias is not None:
+        return bias
+    totals = []
+    for centred in (False, True):
+        total = 0.0
+        for train, test in _folds(residuals, parts):
+            centre, variance = _moments(train, centred)
+            variance = variance.clamp_min(floor * float(variance.mean()))
+            total += float(((test - centre).square() / variance + variance.log()).sum())
+        totals.append(total)
+    return totals[1] < totals[0]
+
+
+def _scores(
+    residuals: Tensor, parts: list[Tensor], over: Over, centred: bool, max_rank: int, floor: float
+) -> tuple[dict[_Choice, Tensor], list[float]]:
+    """Log-likelihood of each sample when held out, for each choice; share of their squares in the first modes."""
+    scores: dict[_Choice, list[Tensor]] = {}
+    squares: list[Tensor] = []
+    total = 0.0
+    for train, test in _folds(residuals, parts):
+        axes = _axes(train, over, centred, max_rank, floor)
+        squares.append(axes.carried(test))
+        total += float((test - axes.centre).square().sum())
+        for choice in _choices(centred, axes.modes.shape[-1]):
+            scores.setdefault(choice, []).append(_log_density(axes, choice, floor, test))
+    # Folds may differ in the ranks that they offer: compare what all of them have tried.
+    most = min(map(len, squares))
+    share = sum((part[:most] for part in squares), start=torch.zeros_like(squares[0][:most])) / total
+    joined = {choice: torch.cat(column) for choice, column in scores.items() if len(column) == len(parts)}
+    return joined, share.tolist()
+
+
 def _folds(residuals: Tensor, parts: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
     for i, part in enumerate(parts):
         rest = torch.cat([other for j, other in enumerate(parts) if j != i])
@@ -266,18 +292,20 @@ def _folds(residuals: Tensor, parts: list[Tensor]) -> Iterator[tuple[Tensor, Ten
 
 def _choices(centred: bool, most: int) -> Iterator[_Choice]:
     yield _Choice(centred, 0, 0.0)
-    ranks = {most, *(2**j for j in range(most.bit_length())), *(3 * 2**j for j in range(most.bit_length()))}
+    ranks = {most, *(2**j for j in range(most.bit_length()))}
     for rank in sorted(rank for rank in ranks if 0 < rank <= most):
         for shrinkage in _SHRINKAGES:
             yield _Choice(centred, rank, shrinkage)
 
 
-def _centre(residuals: Tensor, centred: bool) -> Tensor:
-    return residuals.mean(0) if centred else torch.zeros_like(residuals[0])
+def _moments(residuals: Tensor, centred: bool) -> tuple[Tensor, Tensor]:
+    """Centre and variance about it, (t, n)."""
+    centre = residuals.mean(0) if centred else torch.zeros_like(residuals[0])
+    return centre, (residuals - centre).square().sum(0) / (len(residuals) - centred)
 
 
 def _axes(residuals: Tensor, over: Over, centred: bool, max_rank: int, floor: float) -> _Axes:
-    centre, count = _centre(residuals, centred), len(residuals) - centred
+    (centre, variance), count = _moments(residuals, centred), len(residuals) - centred
     deviations = (residuals - centre) / math.sqrt(count)
     coupled = over == "tx"
     table = deviations.flatten(1)[None] if coupled else deviations.movedim(1, 0)  # (t or 1, sample, n)
@@ -291,7 +319,7 @@ def _axes(residuals: Tensor, over: Over, centred: bool, max_rank: int, floor: fl
     rank = min(max_rank, count, live)
     modes = directions[..., :rank] * sizes[..., None, :rank]
     shape = (*residuals.shape[1:], rank)
-    return _Axes(centre, deviations.square().sum(0), modes.reshape(shape), powers, coupled)
+    return _Axes(centre, variance, modes.reshape(shape), powers, coupled)
 
 
 def _log_density(axes: _Axes, choice: _Choice, floor: float, residuals: Tensor) -> Tensor:
@@ -352,7 +380,8 @@ def _check(residuals: Tensor, over: str, folds: int) -> None:
         raise ValueError(f"folds={folds}; holding out needs at least 2.")
     if not bool(torch.isfinite(residuals).all()):
         raise ValueError("Residuals are not finite; look at the surrogate's predictions.")
-    if not bool(residuals.any()):
+    if bool((residuals == residuals[0]).all()):
         raise ValueError(
-            "All residuals are zero: there is no error to learn from. Is the truth the prediction?"
+            "All residuals are the same, so they have no covariance: subtract them as a bias. (All zero: is the truth "
+            "the prediction?)"
         )
