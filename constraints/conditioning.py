@@ -14,11 +14,15 @@ _ROUND_OFF = 1e-10
 
 
 class Updated(NamedTuple):
-    """New means and covariance, and the multipliers λ of the rows, (draw, sample, t, q)."""
+    """New means and covariance, the multipliers λ of the rows, (draw, sample, t, q), and the share of points on a
+
+    bound, (draw, sample, t).
+    """
 
     means: Tensor
     covariance: Covariance
     multipliers: Tensor
+    bound: Tensor
 
 
 class UnreachableError(ValueError):
@@ -46,8 +50,10 @@ def condition(
     gram = covariance.gram(weights, weights)
     row_variance = as_rows(torch.diagonal(gram, dim1=-2, dim2=-1), apply_rows(weights, means))
     residual = apply_rows(weights, means) - rhs
-    noise = (sigma**2 + relative**2 * row_variance).clamp_min(0.0)
-    known = _known_rows(means, covariance, weights, rhs, residual, row_variance + noise)
+    applies = torch.isfinite(sigma)
+    noise = (torch.where(applies, sigma, 0.0) ** 2 + relative**2 * row_variance).clamp_min(0.0)
+    residual = torch.where(applies, residual, 0.0)
+    known = _known_rows(means, covariance, weights, rhs, residual, row_variance + noise) | ~applies
     # A known row is taken out: its equation becomes λ = 0.
     out = as_blocks(known.to(gram.dtype), coupled)
     system = gram * (1.0 - out.unsqueeze(-1)) * (1.0 - out.unsqueeze(-2))
@@ -61,10 +67,11 @@ def condition(
         step = as_rows(torch.cholesky_solve(as_blocks(gap, coupled).unsqueeze(-1), factor).squeeze(-1), gap)
         multipliers = multipliers + step
         updated = means - covariance.response(weights, multipliers)
-    if not bool(noise.any()):
+    if not bool(noise.any()) and bool(applies.all()):
         updated = polished(updated, weights, rhs)
         _refuse_contradiction(updated, means, weights, rhs)
-    return Updated(updated, Conditioned(covariance, weights, noise, factor), multipliers)
+    conditioned = Conditioned(covariance, weights, noise, factor)
+    return Updated(updated, conditioned, multipliers, multipliers.new_zeros(means.shape[:-1]))
 
 
 def project(means: Tensor, covariance: Covariance, weights: Tensor, rhs: Tensor) -> Updated:
@@ -80,7 +87,7 @@ def project(means: Tensor, covariance: Covariance, weights: Tensor, rhs: Tensor)
         multipliers = multipliers + (apply_rows(weights, updated) - rhs) @ inverse
         updated = means - multipliers @ weights
     _refuse_contradiction(updated, means, weights, rhs)
-    return Updated(updated, covariance, multipliers)
+    return Updated(updated, covariance, multipliers, multipliers.new_zeros(means.shape[:-1]))
 
 
 def _refuse_contradiction(updated: Tensor, means: Tensor, weights: Tensor, rhs: Tensor) -> None:

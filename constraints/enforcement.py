@@ -2,17 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, final
+from typing import Literal, NamedTuple, Protocol, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lawbound.constraints.conditioning import UnreachableError, Updated, condition, project
+from lawbound.constraints.admissible import Target, nearest_admissible
+from lawbound.constraints.conditioning import UnreachableError, Updated, condition
 from lawbound.constraints.constraint import Admissible, Constraint, widened
+from lawbound.constraints.displacement import Displace, UnbracketedError
+from lawbound.constraints.newton import inverse
+from lawbound.constraints.projection import InfeasibleError
+from lawbound.constraints.retraction import Pushed, Retracted
 from lawbound.datasets import schema
-from lawbound.surrogates.covariance import Covariance
+from lawbound.surrogates.covariance import Covariance, Diagonal
+from lawbound.surrogates.low_rank import DiagonalLowRank
 from lawbound.surrogates.prediction import Prediction
 
 FloatArray = NDArray[np.float64]
@@ -23,9 +29,10 @@ FloatArray = NDArray[np.float64]
 class Report:
     """What enforcement did to a prediction's mean.
 
-    residual_before, residual_after, multipliers: (sample, t, row); the multipliers, averaged over draws, say
-    which law was broken, where and how hard it had to be pushed. moved: root mean square change of the mean,
-    (sample, t). inputs: the variables of the dataset that were used.
+    residual_before, residual_after: (sample, t, label), a law's G u − b, a bound's largest violation. multipliers:
+    (sample, t, row) of the linear rows and, behind them, the curved ones; averaged over draws, they say which law
+    was broken, where and how hard it had to be pushed. bound: share of points on a bound, (sample, t). moved: root
+    mean square change of the mean, (sample, t). inputs: the variables of the dataset that were used.
     """
 
     constraint: str
@@ -35,12 +42,16 @@ class Report:
     residual_before: FloatArray
     residual_after: FloatArray
     multipliers: FloatArray
+    bound: FloatArray
     moved: FloatArray
 
     def __str__(self) -> str:
+        before, after = (
+            np.abs(residual).max(initial=0.0) for residual in (self.residual_before, self.residual_after)
+        )
         return (
-            f"{self.constraint} by {self.how}: residual {np.abs(self.residual_before).max():.3g} → "
-            f"{np.abs(self.residual_after).max():.3g}, mean moved by {self.moved.mean():.3g} (rms)"
+            f"{self.constraint} by {self.how}: residual {before:.3g} → {after:.3g}, "
+            f"mean moved by {self.moved.mean():.3g} (rms)"
         )
 
 
@@ -52,71 +63,145 @@ class Enforced(NamedTuple):
 
 
 class Enforcement(Protocol):
-    """A way to impose linear rows on means and covariance together."""
+    """A way to impose a constraint on means and covariance together."""
 
     @property
     def name(self) -> str:
         """As on the command line."""
         ...
 
-    def __call__(
-        self, means: Tensor, covariance: Covariance, weights: Tensor, rhs: Tensor, sigma: Tensor
-    ) -> Updated:
-        """New means, covariance and multipliers; shapes as in `projection`."""
+    def __call__(self, means: Tensor, covariance: Covariance, admissible: Admissible) -> Updated:
+        """New means (draw, sample, t, n), covariance, multipliers and share of points on bounds."""
         ...
 
 
 @final
 @dataclass(frozen=True)
 class Condition:
-    """Bayesian update in the covariance's metric (ProbConserv): moves the mean where it is unsure.
+    """Update in the covariance's metric (ProbConserv): moves the mean where it is unsure.
 
-    The rows' tolerance is σ_G; `relative` adds (relative · standard deviation of G u)² to its square, a scale
-    that fits every problem. Both 0: exact.
+    Rows alone, with power 1: the Bayesian update, for any covariance; the rows' tolerance is σ_G, and `relative`
+    adds (relative · standard deviation of G u)² to its square, a scale that fits every problem. Both 0: exact.
+
+    Bounds and shapes: mean and samples each become the nearest admissible state in the metric D + U Uᵀ of a
+    diagonal covariance with or without factors; of other covariances the metric is their diagonal. Samples so
+    moved may lie on bounds together; `lawbound.constraints.truncation` draws from the truncated law instead.
+
+    power: p < 1 tempers the metric to D^p, between this (1) and `project` (0), where a surrogate is too sure of
+    where its error is.
     """
 
     relative: float = 0.0
+    power: float = 1.0
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.relative) and self.relative >= 0.0):
             raise ValueError(
                 f"`Condition` got relative={self.relative}; give a number ≥ 0 (0 means exactly)."
             )
+        if not 0.0 <= self.power <= 1.0:
+            raise ValueError(f"`Condition` got power={self.power}; give a number from 0 to 1.")
 
     @property
     def name(self) -> str:
         """`condition`."""
         return "condition"
 
-    def __call__(
-        self, means: Tensor, covariance: Covariance, weights: Tensor, rhs: Tensor, sigma: Tensor
-    ) -> Updated:
-        """See `projection.condition`."""
-        return condition(means, covariance, weights, rhs, sigma, self.relative)
+    def __call__(self, means: Tensor, covariance: Covariance, admissible: Admissible) -> Updated:
+        """See the class."""
+        onto = Target.of(admissible, means.device)
+        if (
+            onto.rows is not None
+            and admissible.linear
+            and self.power == 1.0
+            and not isinstance(covariance, Pushed)
+        ):
+            rows = onto.rows
+            return condition(means, covariance, rows.weights, rows.rhs, rows.noise.sqrt(), self.relative)
+        metric, factors = metric_of(covariance)
+        if onto.rows is not None and self.relative > 0.0:
+            weights = onto.rows.weights
+            spread = metric @ weights.square().mT
+            if factors is not None:
+                spread = spread + (weights @ factors).square().sum(-1)
+            noise = onto.rows.noise + self.relative**2 * spread.mean(0)
+            onto = Target(onto.rows._replace(noise=noise), *onto.others())
+        if self.power != 1.0:
+            metric, factors = metric**self.power, None
+        return moved(means, covariance, admissible, onto, metric, factors)
 
 
 @final
 @dataclass(frozen=True)
 class Project:
-    """Orthogonal projection of the mean (HardC): spreads the correction evenly and keeps the covariance.
+    """Orthogonal projection (HardC for one law): spreads the correction evenly, whatever the covariance says.
 
-    It is exact whatever the rows' tolerance. Samples of the result do not obey the law; those of `Condition` do.
+    It is exact whatever the rows' tolerance. covariance: `moved` projects samples as well as the mean, so that
+    both obey; `kept` leaves the covariance as it was, as published, and samples do not obey.
     """
+
+    covariance: Literal["moved", "kept"] = "moved"
+
+    def __post_init__(self) -> None:
+        if self.covariance not in ("moved", "kept"):
+            raise ValueError(f"`Project` got covariance={self.covariance!r}; give `moved` or `kept`.")
 
     @property
     def name(self) -> str:
         """`project`."""
         return "project"
 
-    def __call__(
-        self, means: Tensor, covariance: Covariance, weights: Tensor, rhs: Tensor, sigma: Tensor
-    ) -> Updated:
-        """See `projection.project`."""
-        return project(means, covariance, weights, rhs)
+    def __call__(self, means: Tensor, covariance: Covariance, admissible: Admissible) -> Updated:
+        """See the class."""
+        onto = Target.of(admissible, means.device)
+        if onto.rows is not None:
+            exact = torch.where(torch.isfinite(onto.rows.noise), 0.0, torch.inf)
+            onto = Target(onto.rows._replace(noise=exact), *onto.others())
+        updated = moved(means, covariance, admissible, onto, torch.ones_like(means), None)
+        return updated if self.covariance == "moved" else updated._replace(covariance=covariance)
+
+
+def metric_of(covariance: Covariance) -> tuple[Tensor, Tensor | None]:
+    """Diagonal and factors of the metric that goes with a covariance; its own diagonal unless it has that form."""
+    if isinstance(covariance, Diagonal):
+        return covariance.values, None
+    if isinstance(covariance, DiagonalLowRank) and not covariance.couples_times:
+        return covariance.values, covariance.factors
+    return covariance.variance(), None
+
+
+def moved(
+    means: Tensor,
+    covariance: Covariance,
+    admissible: Admissible,
+    onto: Target,
+    metric: Tensor,
+    factors: Tensor | None,
+) -> Updated:
+    """Means and samples each taken to the nearest admissible state in the metric."""
+    found = nearest_admissible(means, metric, onto, factors)
+    rows = onto.rows
+    exact = rows is not None and not bool((rows.noise > 0.0).any())
+    if (
+        rows is not None
+        and exact
+        and admissible.linear
+        and factors is None
+        and not isinstance(covariance, Pushed)
+    ):
+        gram = torch.einsum("qn,...n,rn->...qr", rows.weights, metric, rows.weights)
+        after: Covariance = Retracted(covariance, rows.weights, metric, inverse(gram))
+    else:
+        after = Pushed(covariance, means, found.values, metric, factors, onto)
+    return Updated(found.values, after, found.multipliers, found.bound)
 
 
 #: The enforcements that can be named.
-ENFORCEMENTS: dict[str, Callable[[], Enforcement]] = {"condition": Condition, "project": Project}
+ENFORCEMENTS: dict[str, Callable[[], Enforcement]] = {
+    "condition": Condition,
+    "project": Project,
+    "displace": Displace,
+}
 
 
 def enforcement(how: str | Enforcement) -> Enforcement:
@@ -135,18 +220,14 @@ def enforce(prediction: Prediction, constraint: Constraint, how: str | Enforceme
     """
     chosen = enforcement(how)
     admissible = widened(constraint.on(prediction.inputs), prediction.fields)
-    if admissible.rows is None or not admissible.linear:
-        raise ValueError(
-            f"`{constraint.name}` has more than linear rows, which `{chosen.name}` needs; use another enforcement."
-        )
-    rows = admissible.rows
-    weights, rhs, sigma = (
-        torch.from_numpy(np.ascontiguousarray(a)) for a in (rows.weights, rows.rhs, rows.tolerance)
-    )
     try:
-        updated = chosen(prediction.means, prediction.covariance, weights, rhs, sigma)
+        updated = chosen(prediction.means, prediction.covariance, admissible)
     except UnreachableError as error:
         raise ValueError(_unreachable(constraint, admissible, prediction, error)) from None
+    except InfeasibleError as error:
+        raise ValueError(_infeasible(constraint, admissible, prediction, error)) from None
+    except UnbracketedError as error:
+        raise ValueError(_unbracketed(constraint, admissible, prediction, error)) from None
     lawful = Prediction(updated.means, updated.covariance, prediction.inputs, prediction.fields)
     before, after = prediction.mean.numpy(), lawful.mean.numpy()
     report = Report(
@@ -157,6 +238,7 @@ def enforce(prediction: Prediction, constraint: Constraint, how: str | Enforceme
         residual_before=admissible.residual(before),
         residual_after=admissible.residual(after),
         multipliers=updated.multipliers.mean(0).numpy(),
+        bound=updated.bound.mean(0).numpy(),
         moved=np.sqrt(((after - before) ** 2).mean(axis=-1)),
     )
     return Enforced(lawful, report)
@@ -167,7 +249,43 @@ def _unreachable(
 ) -> str:
     _, sample, time, row = error.index
     return (
-        f"`{constraint.name}` ({admissible.labels[row]}) is off by {error.residual:.3g} for sample "
-        f"{int(prediction.inputs[schema.SAMPLE].values[sample])} at t={float(prediction.inputs[schema.TIME].values[time]):.4g}, where the "
-        "prediction has no variance to move it. Give the prediction a positive variance there, or use `project`."
+        f"`{constraint.name}` ({admissible.labels[row]}) is off by {error.residual:.3g} for "
+        f"{_place(prediction, sample, time)}, where the prediction has no variance to move it. Give the prediction a "
+        "positive variance there, or use `project`."
     )
+
+
+def _infeasible(
+    constraint: Constraint, admissible: Admissible, prediction: Prediction, error: InfeasibleError
+) -> str:
+    _, sample, time = error.index
+    proof = [
+        f"{weight:.3g} × ({label})"
+        for label, weight in zip(admissible.labels, error.certificate.tolist(), strict=False)
+        if weight != 0.0
+    ]
+    limits = [
+        part.label for part in (admissible.box, admissible.order, admissible.phases) if part is not None
+    ]
+    within = f" within {' & '.join(limits)}" if limits else ""
+    return (
+        f"`{constraint.name}` cannot hold for {_place(prediction, sample, time)}: no state{within} has "
+        f"{' + '.join(proof)} as asked for, or the prediction has no variance to move there. Check the right-hand "
+        "sides, or leave out one of the constraints that contradict each other."
+    )
+
+
+def _unbracketed(
+    constraint: Constraint, admissible: Admissible, prediction: Prediction, error: UnbracketedError
+) -> str:
+    _, sample, time = error.index
+    return (
+        f"`{constraint.name}` ({admissible.labels[error.row]} = {error.wanted:.6g}) cannot be met for "
+        f"{_place(prediction, sample, time)} by moving the profile: it reaches {error.least:.6g} to {error.most:.6g}. "
+        'Use `Displace(otherwise="nearest")`, or `condition`.'
+    )
+
+
+def _place(prediction: Prediction, sample: int, time: int) -> str:
+    number = int(prediction.inputs[schema.SAMPLE].values[sample])
+    return f"sample {number} at t={float(prediction.inputs[schema.TIME].values[time]):.4g}"

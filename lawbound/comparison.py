@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import and_
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lawbound import scores
-from lawbound.constraints.enforcement import enforce, enforcement
+from lawbound.constraints.enforcement import Project, enforce, enforcement
 from lawbound.datasets import schema
+from lawbound.datasets.layout import Layout
 from lawbound.datasets.plugins import find
 from lawbound.datasets.split import members_of, of_split, splits_of
 from lawbound.datasets.store import open as open_dataset
@@ -137,14 +140,20 @@ def judge(
 
 
 def imposed(spec: str | Imposed) -> Imposed:
-    """`NAME` or `NAME:HOW` as objects; raises `ValueError`, with suggestions, for unknown ones."""
+    """`NAME`, `NAME:HOW` or `NAME&NAME:HOW` as objects; raises `ValueError`, with suggestions, for unknown ones."""
     if isinstance(spec, Imposed):
         return spec
     name, _, how = spec.partition(":")
-    constraint = find("constraints", name)()
-    chosen = enforcement(how or "condition")
+    # As published: HardC leaves the variance as it was.
+    chosen = Project(covariance="kept") if how == "project" else enforcement(how or "condition")
+    label = name if chosen.name == "condition" else f"{name}:{chosen.name}"
     published = {("conservation", "project"): "hardc", ("conservation", "condition"): "probconserv"}
-    return Imposed(constraint, chosen, published.get((name, chosen.name), f"{name}:{chosen.name}"))
+    label = published.get((name, chosen.name))
+    if label is not None:
+        # As published, too: b is imposed through any quadrature as it is.
+        return Imposed(find("constraints", name)(tolerance="exact"), chosen, label)
+    constraint = reduce(and_, [find("constraints", part.strip())() for part in name.split("&")])
+    return Imposed(constraint, chosen, f"{name}:{chosen.name}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,10 +169,12 @@ class _Judged:
 
 
 def _judge(prediction: Prediction, part: xr.Dataset, now: int, seed: int) -> _Judged:
-    (field_name,) = prediction.fields
-    truth = part[field_name].values.astype(np.float64)[:, now]
-    w, x = schema.weights(part), part[schema.X].values
+    layout = prediction.layout
+    truth = layout.state(part)[:, now]
+    w, x = schema.weights(part).ravel(), part[schema.X].values
     means, variances = prediction.mean.numpy(), prediction.variance.numpy()
+    first = layout.part(layout.fields[0])
+    totals = means[..., first] @ w
     mean, variance = means[:, now], variances[:, now]
     covered = scores.coverage(mean, variance, truth, NOMINAL)
     found = {
@@ -175,10 +186,10 @@ def _judge(prediction: Prediction, part: xr.Dataset, now: int, seed: int) -> _Ju
     }
     rhs = schema.law_variable("conservation", "rhs")
     if rhs in part:
-        found = {"ce": scores.conservation_error(mean, w, part[rhs].values[:, now]), **found}
+        found = {"ce": scores.conservation_error(mean[..., first], w, part[rhs].values[:, now]), **found}
     fronts = None
     levels = schema.by_role(part, schema.FRONT_LEVEL)
-    if levels:
+    if levels and len(layout.axes) == 1:
         level = part[levels[0]].values
         truth_front = front_position(truth, x, level)
         fields = prediction.sample(FRONT_SAMPLES, seed=seed)[:, :, now].numpy()
@@ -188,7 +199,15 @@ def _judge(prediction: Prediction, part: xr.Dataset, now: int, seed: int) -> _Ju
         found["front_sd"] = fronts.std(axis=0, ddof=1)
         found["front_rmse"] = np.sqrt(((fronts - truth_front) ** 2).mean(axis=0))
         found["front_crps"] = scores.ensemble_crps(fronts, truth_front)
-    return _Judged(found, means @ w, fronts, covered, mean, np.sqrt(variance))
+    return _Judged(
+        found, totals, fronts, covered, _profile(layout, mean), _profile(layout, np.sqrt(variance))
+    )
+
+
+def _profile(layout: Layout, states: Array) -> Array:
+    """What is drawn of states (sample, n): the first field, on a plane its middle line in x; (sample, x)."""
+    first = states[..., layout.part(layout.fields[0])].reshape(-1, *layout.shape)
+    return first if first.ndim == 2 else first[:, first.shape[1] // 2]
 
 
 def _gathered(parts: Sequence[_Judged], case: Case) -> tuple[dict[str, Array], Evidence]:
@@ -208,20 +227,20 @@ def _gathered(parts: Sequence[_Judged], case: Case) -> tuple[dict[str, Array], E
 
 
 def _reference(data: xr.Dataset, shown: xr.Dataset, now: int, name: str, samples: NDArray[np.int64]) -> Case:
-    state = schema.state_variables(data)[0]
-    truth = shown[state].values[samples].astype(np.float64)
+    layout = Layout.of(data, schema.state_variables(data)[:1])
+    truth = layout.state(shown.isel({schema.SAMPLE: samples}))
     rhs_name = schema.law_variable("conservation", "rhs")
     levels = schema.by_role(data, schema.FRONT_LEVEL)
-    mass = truth @ schema.weights(data)
+    mass = truth @ schema.weights(data).ravel()
     front = (
         front_position(truth[:, now], data[schema.X].values, data[levels[0]].values[samples])
-        if levels
+        if levels and len(layout.axes) == 1
         else None
     )
     return Case(
         name=name,
         samples=samples,
-        truth=truth[0, now],
+        truth=_profile(layout, truth[:1, now])[0],
         mass=mass,
         rhs=shown[rhs_name].values[samples] if rhs_name in data else mass,
         front=front,

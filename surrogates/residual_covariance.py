@@ -9,7 +9,7 @@ how many dimensions it found and whether they carry over.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, final
+from typing import final, get_type_hints
 
 import torch
 from torch import Tensor
@@ -149,15 +149,14 @@ class ResidualCovariance:
             raise ValueError(
                 f"The stored residual covariance lacks {', '.join(sorted(missing))}; learn it again."
             )
-        numbers: dict[str, Any] = {
-            f.name: (int if f.type is int else float)(tensors[f.name]) for f in fields(Evidence)
-        }
+        kinds = get_type_hints(Evidence)
+        evidence = Evidence(**{f.name: kinds[f.name](tensors[f.name]) for f in fields(Evidence)})
         return ResidualCovariance(
             tensors["bias"],
             tensors["values"],
             tensors["modes"],
             bool(tensors["couples_times"]),
-            Evidence(**numbers),
+            evidence,
         )
 
 
