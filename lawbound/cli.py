@@ -328,6 +328,8 @@ def train(
 ) -> None:
     """Train a surrogate on the train split of a dataset, the best weights chosen on its valid split.
 
+    `torchrun --no-python --nproc-per-node N lawbound train …` shares every batch among N processes.
+
     Parameters
     ----------
     surrogate
@@ -351,6 +353,7 @@ def train(
     """
     from lawbound.datasets.store import open as open_dataset
     from lawbound.runs import fit, learner_of
+    from lawbound.surrogates.distributed import rank
 
     with _arguments():
         options = dict(arguments.named_value(text) for text in option or [])
@@ -371,7 +374,8 @@ def train(
             unchecked=unchecked,
             on_progress=lambda p: advance(p.epoch, p.epochs),
         )
-    console.print(f"{out}: {surrogate} trained on {data}.", highlight=False)
+    if rank() == 0:
+        console.print(f"{out}: {surrogate} trained on {data}.", highlight=False)
 
 
 @app.command
