@@ -349,7 +349,7 @@ def train(
     unchecked
         Train on a dataset that `lawbound check` finds wrong.
     option
-        NAME=VALUE, a hyperparameter; the value is read as JSON.
+        NAME=VALUE, a hyperparameter; the value is JSON, or a word.
     """
     from lawbound.datasets.store import open as open_dataset
     from lawbound.runs import fit, learner_of
