@@ -155,7 +155,7 @@ def train(
     asked = {**settings.identity(), **identity, "seed": seed, "device": device.type}
     writes = folder if distributed.rank() == 0 else None
     steps = _Steps(
-        torch.compile(loss) if settings.compile else loss,
+        compiled(loss, device) if settings.compile else loss,
         clip or _clip,
         optimiser,
         settings,
@@ -191,6 +191,13 @@ def train(
                 on_progress(progress)
         network.load_state_dict(state.answer(network, settings.patience))
         network.eval()
+
+
+def compiled(
+    loss: Callable[[Network, Batch], Tensor], device: torch.device
+) -> Callable[[Network, Batch], Tensor]:
+    """The loss by `torch.compile`; on a GPU launched as one graph, for steps of small networks are all launches."""
+    return torch.compile(loss, mode="reduce-overhead" if device.type == "cuda" else None)
 
 
 def _clip(network: nn.Module, max_norm: float) -> object:
@@ -255,10 +262,10 @@ class _Steps(Generic[Network, Batch]):
 
     def _step(self, network: Network, batch: Batch) -> tuple[Tensor, int]:
         half = self.settings.precision == "bfloat16"
+        self.optimiser.zero_grad()
         with torch.autocast(next(network.parameters()).device.type, torch.bfloat16, enabled=half):
             values = self.loss(network, batch)
         total = values.sum()
-        self.optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         if self.shared:
             distributed.add_up([p.grad for p in network.parameters() if p.grad is not None])
