@@ -121,7 +121,7 @@ def opened(problem: str, split: str, out: Path) -> xr.Dataset:
     """A split in memory; its samples bear numbers that no other split has."""
     data = lb.open(out / "data" / f"{problem}-{split}", lazy=False)
     first = {"train": 0, "valid": 1_000_000, "test": 2_000_000}[split]
-    return data.assign_coords(sample=data.sample + first)
+    return data.assign_coords(sample=data.sample.copy(data=data.sample.values + first))
 
 
 def train(pairs: list[tuple[str, int]], epochs: int, device: str, out: Path) -> None:
@@ -151,7 +151,7 @@ def judge(problem: str, seed: int, device: str, out: Path) -> None:
     learner = AttentiveNeuralProcess()
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     if not (folder / CONFIG).exists():
-        origin = Origin.of(opened(problem, "valid", out), "u")
+        origin = Origin.of(lb.open(out / "data" / f"{problem}-train"), "u")
         learner = replace(learner, epochs=log[-1]["epoch"])
         save(folder, learner, learner.restore(load_file(folder / MODEL), origin), seed=seed)
     fitted = lb.load(folder)
