@@ -60,18 +60,25 @@ def _numbered(data: xr.Dataset, first: int) -> xr.Dataset:
     return data.assign_coords(sample=data.sample.copy(data=data.sample.values + first))
 
 
+def rounded(values: np.ndarray) -> np.ndarray:
+    """Float32 to 17 significant bits, 4e-6 of a value: half the bytes once compressed."""
+    bits = values.astype(np.float32).view(np.int32)
+    answer: np.ndarray = ((bits + 0x40) & ~0x7F).view(np.float32)
+    return answer
+
+
 def moments(prediction: Prediction, comment: str) -> xr.Dataset:
-    """The inputs with the moments of each draw, float32."""
+    """The inputs with the moments of each draw."""
     dims = (schema.REALIZATION, *schema.FIELD_DIMS)
     common = {"units": "1", schema.ROLE: schema.PREDICTION, "lawbound_predicts": "u"}
     std = prediction.covariance.variance().sqrt()
     return prediction.inputs.assign(
         pred_u_mean=(
-            dims, prediction.means.numpy().astype(np.float32),
+            dims, rounded(prediction.means.numpy()),
             {**common, "long_name": "predictive mean of u", "ancillary_variables": "pred_u_std"},
         ),
         pred_u_std=(
-            dims, std.numpy().astype(np.float32),
+            dims, rounded(std.numpy()),
             {**common, "long_name": "predictive standard deviation of u"},
         ),
     ).assign_attrs(comment=comment)  # fmt: skip
