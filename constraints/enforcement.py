@@ -18,6 +18,7 @@ from lawbound.constraints.projection import InfeasibleError
 from lawbound.constraints.retraction import Pushed, Retracted
 from lawbound.datasets import schema
 from lawbound.surrogates.covariance import Covariance, Diagonal
+from lawbound.surrogates.low_rank import DiagonalLowRank
 from lawbound.surrogates.prediction import Prediction
 
 FloatArray = NDArray[np.float64]
@@ -164,6 +165,8 @@ def metric_of(covariance: Covariance) -> tuple[Tensor, Tensor | None]:
     """Diagonal and factors of the metric that goes with a covariance; its own diagonal unless it has that form."""
     if isinstance(covariance, Diagonal):
         return covariance.values, None
+    if isinstance(covariance, DiagonalLowRank) and not covariance.couples_times:
+        return covariance.values, covariance.factors
     return covariance.variance(), None
 
 

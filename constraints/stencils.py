@@ -86,3 +86,29 @@ def _spectral_slope(points: FloatArray) -> FloatArray:
     # The slope of a constant is 0: the row sum is, to the last bit.
     row[0] = -row.sum()
     return row
+
+
+def differentiation(line: Line, accuracy: int | None = None) -> FloatArray:
+    """D with (D u)_i ≈ ∂u/∂x at the points, (n, n): spectral on Chebyshev points, else differences of order `accuracy`.
+
+    Differences are central inside and shifted where they would leave the line; their default order is 2.
+    """
+    points = line.points
+    n = points.size
+    matrix = np.zeros((n, n))
+    if accuracy is None and line.kind == "chebyshev":
+        weights = (-1.0) ** np.arange(n)
+        weights[[0, -1]] *= 0.5
+        gaps = np.subtract.outer(points, points)
+        np.fill_diagonal(gaps, 1.0)
+        matrix = np.divide.outer(weights, weights).T / gaps
+        np.fill_diagonal(matrix, 0.0)
+        np.fill_diagonal(matrix, -matrix.sum(axis=1))
+        return np.asarray(matrix)
+    width = (2 if accuracy is None else accuracy) + 1
+    refuse_short(line, width)
+    for i in range(n):
+        first = min(max(i - (width - 1) // 2, 0), n - width)
+        window = slice(first, first + width)
+        matrix[i, window] = finite_difference(points[window], float(points[i]), 1)
+    return matrix

@@ -1,4 +1,6 @@
-"""Structured covariances of fields over (t, x), and their conditioning on linear rows. No n × n matrix.
+"""Structured covariances of states over (t, x), and their conditioning on linear rows. No n × n matrix.
+
+`x` counts the state at one time: one field on a line, or several fields or a plane laid out one after the other.
 
 Leading dimensions `...` are batches (draw, sample). A row set is given by `weights` of shape (q, x): it takes
 q weighted sums over x at every time, (G u)[t, q] = Σ_x weights[q, x] u[t, x]. Covariances that do not couple
@@ -15,7 +17,7 @@ from torch import Tensor
 
 
 class Covariance(Protocol):
-    """Σ of fields over (t, x), in whatever structure it has."""
+    """Σ of states over (t, x), in whatever structure it has."""
 
     @property
     def couples_times(self) -> bool:
@@ -76,6 +78,46 @@ def polished(field: Tensor, weights: Tensor, rhs: Tensor) -> Tensor:
     return field - (apply_rows(weights, field) - rhs) @ inverse @ weights
 
 
+def normal(shape: torch.Size, like: Tensor, generator: torch.Generator) -> Tensor:
+    """White noise of the type and on the device of `like`, drawn where the generator lives."""
+    return torch.randn(shape, dtype=like.dtype, device=generator.device, generator=generator).to(like.device)
+
+
+def lean(tensor: Tensor, dims: int) -> Tensor:
+    """One copy of what `expand` repeats along the first `dims` dimensions: what is the same is computed once."""
+    for dim in range(dims):
+        if tensor.shape[dim] > 1 and tensor.stride(dim) == 0:
+            tensor = tensor.narrow(dim, 0, 1)
+    return tensor
+
+
+def taken(tensor: Tensor, index: Tensor) -> Tensor:
+    """Entries of the first dimension; one that only repeats itself is repeated again, not copied."""
+    if tensor.stride(0) == 0 or tensor.shape[0] == 1:
+        return tensor[:1].expand(len(index), *tensor.shape[1:])
+    return tensor[index]
+
+
+def explained_by_columns(
+    response: Callable[[Tensor, Tensor], Tensor],
+    shape: torch.Size,
+    weights: Tensor,
+    factor: Tensor,
+    couples_times: bool,
+) -> Tensor:
+    """Σ over the rows of L⁻¹ of (Σ Gᵀ L⁻ᵀ)², which is diag(Σ Gᵀ A⁻¹ G Σ), by one response a row."""
+    size = factor.shape[-1]
+    inverse = torch.linalg.solve_triangular(
+        factor, torch.eye(size, dtype=factor.dtype, device=factor.device), upper=False
+    )
+    total = torch.zeros(shape, dtype=factor.dtype, device=factor.device)
+    like = torch.empty(*shape[:-1], weights.shape[0])
+    for row in range(size):
+        multipliers = inverse[..., row, :]  # (..., blocks, size)
+        total += response(weights, as_rows(multipliers, like) if couples_times else multipliers).square()
+    return total
+
+
 @final
 @dataclass(frozen=True)
 class Diagonal:
@@ -114,11 +156,11 @@ class Diagonal:
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """Scaled white noise."""
-        return self.values.sqrt() * _normal(self.values.shape, self.values, generator)
+        return self.values.sqrt() * normal(self.values.shape, self.values, generator)
 
     def take(self, index: Tensor) -> "Diagonal":
         """Entries of the first batch dimension."""
-        return Diagonal(self.values[index])
+        return Diagonal(taken(self.values, index))
 
 
 @final
@@ -171,7 +213,7 @@ class Conditioned:
     def sample(self, generator: torch.Generator) -> Tensor:
         """Pathwise: a draw of the base, moved so that its rows come out right."""
         free = self.base.sample(generator)
-        noise = self.noise.sqrt() * _normal(self.noise.shape, self.noise, generator)
+        noise = self.noise.sqrt() * normal(self.noise.shape, self.noise, generator)
         moved = free - self.base.response(self.weights, self._solve(apply_rows(self.weights, free) + noise))
         return (
             moved if bool(self.noise.any()) else polished(moved, self.weights, torch.zeros_like(self.noise))
@@ -180,27 +222,3 @@ class Conditioned:
     def take(self, index: Tensor) -> "Conditioned":
         """Entries of the first batch dimension."""
         return Conditioned(self.base.take(index), self.weights, self.noise[index], self.factor[index])
-
-
-def explained_by_columns(
-    response: Callable[[Tensor, Tensor], Tensor],
-    shape: torch.Size,
-    weights: Tensor,
-    factor: Tensor,
-    couples_times: bool,
-) -> Tensor:
-    """Σ over the rows of L⁻¹ of (Σ Gᵀ L⁻ᵀ)², which is diag(Σ Gᵀ A⁻¹ G Σ)."""
-    size = factor.shape[-1]
-    inverse = torch.linalg.solve_triangular(
-        factor, torch.eye(size, dtype=factor.dtype, device=factor.device), upper=False
-    )
-    total = torch.zeros(shape, dtype=factor.dtype, device=factor.device)
-    like = torch.empty(*shape[:-1], weights.shape[0])
-    for row in range(size):
-        multipliers = inverse[..., row, :]  # (..., blocks, size)
-        total += response(weights, as_rows(multipliers, like) if couples_times else multipliers).square()
-    return total
-
-
-def _normal(shape: torch.Size, like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(shape, dtype=like.dtype, device=generator.device, generator=generator).to(like.device)

@@ -25,9 +25,10 @@ ALLOWED = {
             "lawbound.surrogates.surrogate",
             "lawbound.surrogates.prediction",
             "lawbound.surrogates.covariance",
+            "lawbound.surrogates.low_rank",
             "lawbound.surrogates.tensors",
         ),
-        {"numpy", "xarray", "torch"},
+        {"numpy", "scipy", "numba", "xarray", "torch"},
     ),
     "lawbound": (
         ("lawbound",),

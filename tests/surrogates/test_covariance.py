@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lawbound.constraints.projection import condition
+from lawbound.constraints.conditioning import condition
 from lawbound.surrogates.covariance import Conditioned, Diagonal
 from lawbound.surrogates.gaussian_process import matern
 from lawbound.surrogates.grid_process import GridProcess
