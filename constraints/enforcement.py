@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lawbound.constraints.admissible import Target
+from lawbound.constraints.automatic import Automatic
 from lawbound.constraints.conditioning import UnreachableError, Updated, condition
 from lawbound.constraints.constraint import Admissible, Constraint, widened
 from lawbound.constraints.displacement import Displace, UnbracketedError
@@ -174,6 +175,7 @@ ENFORCEMENTS: dict[str, Callable[[], Enforcement]] = {
     "condition": Condition,
     "project": Project,
     "displace": Displace,
+    "auto": Automatic,
 }
 
 
