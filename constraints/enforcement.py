@@ -171,7 +171,7 @@ def metric_of(covariance: Covariance) -> tuple[Tensor, Tensor | None]:
 
 
 #: The enforcements that can be named.
-ENFORCEMENTS: dict[str, Callable[[], Enforcement]] = {
+ENFORCEMENTS: dict[str, Callable[..., Enforcement]] = {
     "condition": Condition,
     "project": Project,
     "displace": Displace,
@@ -180,12 +180,15 @@ ENFORCEMENTS: dict[str, Callable[[], Enforcement]] = {
 
 
 def enforcement(how: str | Enforcement) -> Enforcement:
-    """The enforcement of that name; raises `ValueError` for an unknown one."""
-    if not isinstance(how, str):
-        return how
-    if how not in ENFORCEMENTS:
-        raise ValueError(f"`{how}` is not an enforcement; there are {', '.join(ENFORCEMENTS)}.")
-    return ENFORCEMENTS[how]()
+    """The enforcement of that name, with its own choices; raises `ValueError` for an unknown one."""
+    return enforcement_class(how)() if isinstance(how, str) else how
+
+
+def enforcement_class(name: str) -> Callable[..., Enforcement]:
+    """What makes enforcements of that name; raises `ValueError` for an unknown one."""
+    if name not in ENFORCEMENTS:
+        raise ValueError(f"`{name}` is not an enforcement; there are {', '.join(ENFORCEMENTS)}.")
+    return ENFORCEMENTS[name]
 
 
 def enforce(prediction: Prediction, constraint: Constraint, how: str | Enforcement = "condition") -> Enforced:

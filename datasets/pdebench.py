@@ -23,8 +23,8 @@ from lawbound.datasets.pdebench_read import LAYOUT, SIDECAR, read
 __all__ = ["read", "write"]
 
 
-def write(data: xr.Dataset | str | Path, path: str | Path) -> ExportReport:
-    """Write a dataset, a file or a folder of shards as a folder with one file in PDEBench's layout.
+def write(data: xr.Dataset | str | Path | Source, path: str | Path) -> ExportReport:
+    """Write a dataset, a file, a store or a folder of shards as a folder with one file in PDEBench's layout.
 
     Fields are stored bit for bit in single precision, a block of samples in memory at a time. Raises `ValueError` if
     `path` exists or the data are no dataset, and `RuntimeError` without the extra `interop`.

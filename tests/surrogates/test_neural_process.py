@@ -13,6 +13,7 @@ from lawbound.datasets.split import of_split
 from lawbound.surrogates import checkpoint, neural_process, training
 from lawbound.surrogates.attentive_network import Attention, AttentiveNetwork, Batch, Decoder, loss
 from lawbound.surrogates.neural_process import AttentiveNeuralProcess
+from lawbound.surrogates.streams import stream
 
 SMALL = AttentiveNeuralProcess(
     width=16, heads=2, epochs=4, batch=6, learning_rate=1e-2, validate_every=2, draws=4
@@ -275,7 +276,7 @@ def test_context_and_targets_of_a_batch_are_stored_points_of_the_same_function(g
 def picked_once(data):
     """A batch of contexts and targets that only depends on the context seed."""
     functions = neural_process._Functions.of(data, "u")
-    targets = target_points(data, neural_process._stream(0, "validation", 0))
+    targets = target_points(data, stream(0, "validation", 0))
     return Batch(functions.context(0), functions.at(targets))
 
 
