@@ -259,7 +259,7 @@ class Displace:
 
     def __call__(self, means: Tensor, covariance: Covariance, admissible: Admissible) -> Updated:
         """See the class; raises `ValueError` for sets that a displacement cannot meet."""
-        totals = _totals(admissible)
+        totals = totals_of(admissible)
         onto = Target.of(admissible, means.device)
         assert onto.rows is not None
         exact = torch.where(torch.isfinite(onto.rows.noise), 0.0, torch.inf)
@@ -286,7 +286,7 @@ class Displace:
         return torch.full(pooled.shape[:-1], self.wall == "hi", device=pooled.device)
 
 
-def _totals(admissible: Admissible) -> list[slice]:
+def totals_of(admissible: Admissible) -> list[slice]:
     """Where each row's weights lie; raises `ValueError` unless each is a total along a line of its own."""
     others = (admissible.variation, *admissible.curved)
     named = [part.label if hasattr(part, "label") else ", ".join(part.labels) for part in others if part]

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from lawbound.constraints import Conservation, enforce
+from lawbound.constraints.admissible import Target
 from lawbound.constraints.automatic import Automatic
+from lawbound.constraints.displacement import Displace
 from lawbound.constraints.enforcement import Condition, Project, enforcement
 from lawbound.constraints.shape import Monotone, TwoPhase
 from lawbound.reproduce import frozen_data
@@ -28,17 +30,39 @@ def test_it_has_a_name():
 
 def test_where_a_front_is_unsure_it_conditions():
     free = from_moments(frozen_data("stefan").isel(sample=slice(48, 52)))
-    assert (Automatic().powers(free.means, free.covariance.variance()) == 1.0).all()
-    found, wanted = (enforce(free, MASS, how).prediction for how in (Automatic(), Condition()))
+    assert Automatic().unsure_front(free.means, free.covariance.variance()).all()
+    found, wanted = (
+        enforce(free, MASS, how).prediction for how in (Automatic(surprised=np.inf), Condition())
+    )
     torch.testing.assert_close(found.means, wanted.means, rtol=0, atol=1e-12)
     torch.testing.assert_close(found.variance, wanted.variance, rtol=0, atol=1e-12)
 
 
 def test_where_there_is_no_unsure_front_it_tempers():
     free = smooth(frozen_data("stefan").isel(sample=slice(48, 52)))
-    assert (Automatic().powers(free.means, free.covariance.variance()) == 0.25).all()
+    assert not Automatic().unsure_front(free.means, free.covariance.variance()).any()
     found, wanted = (enforce(free, MASS, how).prediction for how in (Automatic(), Condition(power=0.25)))
     torch.testing.assert_close(found.means, wanted.means, rtol=0, atol=1e-13)
+
+
+def test_a_law_missed_by_more_than_was_to_be_expected_moves_the_front():
+    free = from_moments(frozen_data("stefan").isel(sample=slice(0, 3)))
+    auto = Automatic(surprised=0.0)
+    found, wanted = (enforce(free, MASS, how).prediction for how in (auto, Displace(otherwise="nearest")))
+    assert torch.equal(found.means, wanted.means)
+    assert torch.equal(found.sample(3, seed=2), wanted.sample(3, seed=2))
+    assert torch.equal(found.variance, wanted.variance)
+
+
+def test_surprise_is_the_residual_in_standard_deviations():
+    data = frozen_data("pme").isel(sample=[0, 60])
+    free = from_moments(data)
+    onto = Target.of(MASS.on(data), free.means.device)
+    weights = data.x_weights.values
+    gap = np.abs(free.mean.numpy() @ weights - data.law_conservation_rhs.values)
+    wanted = gap / np.sqrt(free.variance.numpy() @ weights**2)
+    found = Automatic().surprise(free.means, free.covariance.variance(), onto)
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
 def test_each_sample_has_its_own_choice():
@@ -85,11 +109,11 @@ def test_the_truth_is_not_looked_at(law):
 
 def test_with_power_0_everywhere_it_projects():
     free = from_moments(frozen_data("pme").isel(sample=[0, 149]))
-    found = enforce(free, MASS, Automatic(unsure=np.inf, power=0.0)).prediction.means
+    found = enforce(free, MASS, Automatic(unsure=np.inf, power=0.0, surprised=np.inf)).prediction.means
     torch.testing.assert_close(found, enforce(free, MASS, Project()).prediction.means, rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("wrong", [{"unsure": -1.0}, {"unsure": np.nan}, {"power": 2.0}])
+@pytest.mark.parametrize("wrong", [{"unsure": -1.0}, {"unsure": np.nan}, {"power": 2.0}, {"surprised": -1.0}])
 def test_numbers_that_mean_nothing_are_refused(wrong):
     with pytest.raises(ValueError, match="`Automatic` got"):
         Automatic(**wrong)
