@@ -6,7 +6,7 @@ Where two walls meet, the corner belongs to the one that prescribes values, or t
 would say the same, or something else.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
@@ -92,7 +92,8 @@ class Dirichlet(_AtWalls):
 
     At points the values there are fixed (`bounds`, a box without width). On cell averages ū_1, ū_2, … the value is
     that of the polynomial with the `accuracy` nearest averages (1 … 3, default 2), u(wall) ≈ (3 ū_1 − ū_2) / 2, and
-    the rows' tolerance is the largest error of that in the dataset at each time (`tolerance="auto"`), or a number.
+    the rows' tolerance is the largest error of that in the dataset at each time (`tolerance="auto"`), or a number;
+    the initial state, which need not fit the walls, is not held to them.
     C.-W. Shu, ICASE Report 97-65, 1997, section 2.1, for polynomials with given averages.
     Raises `ValueError` where walls are missing or of another kind, and where two of them contradict each other at a corner.
     """
@@ -131,7 +132,9 @@ class Dirichlet(_AtWalls):
         for wall in walls:
             stencil = stencils.from_averages(Line.of(data, wall.axis), wall.low, 0, order)
             each.append(wall_rows.along(data, layout, wall, stencil, self.field))
-        return self._as_rows(data, layout, wall_rows.stacked(each))
+        rows = self._as_rows(data, layout, wall_rows.stacked(each))
+        # What was there at the start need not fit the walls: averages that a jump is next to say nothing of it.
+        return replace(rows, tolerance=wall_rows.but_at_start(data, rows.tolerance, False))
 
 
 @final
@@ -173,8 +176,7 @@ class Neumann(_AtWalls):
             for wall, end in zip(walls, ends, strict=True)
         ]
         rows = self._as_rows(data, layout, wall_rows.stacked(each))
-        tolerance = wall_rows.but_at_start(data, rows.tolerance, self.initially)
-        return Rows(rows.weights, rows.rhs, tolerance, rows.labels)
+        return replace(rows, tolerance=wall_rows.but_at_start(data, rows.tolerance, self.initially))
 
     def _as_slopes(self, data: xr.Dataset, wall: Wall) -> Wall:
         if not wall.values.any():
@@ -232,8 +234,7 @@ class Robin(_AtWalls):
                 applies.append(np.repeat((biot == one)[:, None], len(each[-1].labels), axis=1))
         mine = np.concatenate(applies, axis=1)[:, None, :]
         rows = self._as_rows(data, layout, wall_rows.stacked(each), mine)
-        tolerance = wall_rows.but_at_start(data, rows.tolerance, self.initially)
-        return Rows(rows.weights, rows.rhs, tolerance, rows.labels)
+        return replace(rows, tolerance=wall_rows.but_at_start(data, rows.tolerance, self.initially))
 
     def _biot(self, data: xr.Dataset, wall: Wall) -> FloatArray:
         given = self.biot[0 if wall.low else 1]

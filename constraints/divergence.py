@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lawbound.constraints import stencils
+from lawbound.constraints import geometry, stencils
 from lawbound.constraints.constraint import Constraint
 from lawbound.constraints.geometry import Line
 from lawbound.constraints.sets import Rows
@@ -69,6 +69,7 @@ class DivergenceFree(Constraint):
         """One row for each point inside."""
         if schema.Y not in data.dims:
             raise ValueError("`divergence-free` is about flows on a plane; these data are on an interval.")
+        geometry.require_fields(data, self.fields, self.name)
         layout = Layout.of(data, self.fields)
         x, y = Line.of(data, schema.X), Line.of(data, schema.Y)
         if x.faces is not None or y.faces is not None:

@@ -63,6 +63,7 @@ class Energy(Constraint):
 
     def curved(self, data: xr.Dataset) -> tuple[Curved, ...]:
         """The energy of states (..., sample, t, n)."""
+        geometry.require_fields(data, self.fields, self.name)
         layout = Layout.of(data, self.fields)
         energy = self._function(data, layout)
         if self.known == "law":

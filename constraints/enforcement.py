@@ -12,6 +12,7 @@ from torch import Tensor
 from lawbound.constraints.admissible import Target, nearest_admissible
 from lawbound.constraints.conditioning import UnreachableError, Updated, condition
 from lawbound.constraints.constraint import Admissible, Constraint, widened
+from lawbound.constraints.displacement import Displace, UnbracketedError
 from lawbound.constraints.newton import inverse
 from lawbound.constraints.projection import InfeasibleError
 from lawbound.constraints.retraction import Pushed, Retracted
@@ -196,7 +197,11 @@ def moved(
 
 
 #: The enforcements that can be named.
-ENFORCEMENTS: dict[str, Callable[[], Enforcement]] = {"condition": Condition, "project": Project}
+ENFORCEMENTS: dict[str, Callable[[], Enforcement]] = {
+    "condition": Condition,
+    "project": Project,
+    "displace": Displace,
+}
 
 
 def enforcement(how: str | Enforcement) -> Enforcement:
@@ -221,6 +226,8 @@ def enforce(prediction: Prediction, constraint: Constraint, how: str | Enforceme
         raise ValueError(_unreachable(constraint, admissible, prediction, error)) from None
     except InfeasibleError as error:
         raise ValueError(_infeasible(constraint, admissible, prediction, error)) from None
+    except UnbracketedError as error:
+        raise ValueError(_unbracketed(constraint, admissible, prediction, error)) from None
     lawful = Prediction(updated.means, updated.covariance, prediction.inputs, prediction.fields)
     before, after = prediction.mean.numpy(), lawful.mean.numpy()
     report = Report(
@@ -265,6 +272,17 @@ def _infeasible(
         f"`{constraint.name}` cannot hold for {_place(prediction, sample, time)}: no state{within} has "
         f"{' + '.join(proof)} as asked for, or the prediction has no variance to move there. Check the right-hand "
         "sides, or leave out one of the constraints that contradict each other."
+    )
+
+
+def _unbracketed(
+    constraint: Constraint, admissible: Admissible, prediction: Prediction, error: UnbracketedError
+) -> str:
+    _, sample, time = error.index
+    return (
+        f"`{constraint.name}` ({admissible.labels[error.row]} = {error.wanted:.6g}) cannot be met for "
+        f"{_place(prediction, sample, time)} by moving the profile: it reaches {error.least:.6g} to {error.most:.6g}. "
+        'Use `Displace(otherwise="nearest")`, or `condition`.'
     )
 
 

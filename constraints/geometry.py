@@ -196,6 +196,16 @@ def initial_state(data: xr.Dataset, field: str, who: str) -> FloatArray:
     return values
 
 
+def require_fields(data: xr.Dataset, fields: tuple[str, ...], who: str) -> None:
+    """Raise `ValueError` if the dataset's states do not have these fields."""
+    known = schema.state_variables(data)
+    missing = [field for field in fields if field not in known]
+    if missing:
+        raise ValueError(
+            f"`{who}` is about the fields {', '.join(fields)}; these data have {', '.join(known)}. Name the ones that are meant."
+        )
+
+
 def number_or_parameter(data: xr.Dataset, value: float | str, who: str, what: str) -> FloatArray:
     """A number, or the variable of that name over (sample, [t]), as (sample, t or 1)."""
     samples = data.sizes[schema.SAMPLE]

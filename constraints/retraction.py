@@ -12,6 +12,7 @@ from lawbound.surrogates.covariance import Covariance, apply_rows, as_blocks, as
 
 #: Samples, over all draws together, from which the variance of a moved prediction is taken.
 SAMPLES = 64
+_AT_ONCE = 2**24  # numbers of samples that are moved together
 
 
 @final
@@ -146,12 +147,14 @@ class Pushed:
 
     @cached_property
     def _variance(self) -> Tensor:
-        rounds = -(-SAMPLES // len(self.means))
+        draws = len(self.means)
         generator = torch.Generator().manual_seed(0)
+        again = torch.arange(draws).repeat(-(-SAMPLES // draws))
         total = torch.zeros_like(self.means)
-        for _ in range(rounds):
-            total += self.sample(generator).square()
-        return total / rounds
+        for index in torch.split(again, max(draws, _AT_ONCE // self.means[0].numel() // draws * draws)):
+            squares = self.take(index).sample(generator).square()
+            total += squares.reshape(-1, *self.means.shape).sum(0)
+        return total / (len(again) / draws)
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """One moved sample for every batch entry, less T(m)."""

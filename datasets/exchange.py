@@ -6,10 +6,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from threading import get_ident
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -126,17 +125,3 @@ def fresh(path: str | Path) -> Iterator[Path]:
         if temporary.is_dir():
             shutil.rmtree(temporary)
         temporary.unlink(missing_ok=True)
-
-
-class MissingExtra(RuntimeError):
-    """A package that an extra brings is not installed."""
-
-
-def optional(module: str, extra: str) -> Any:
-    """A module of an extra; raises `MissingExtra` that says how to install it."""
-    try:
-        return import_module(module)
-    except ImportError:
-        raise MissingExtra(
-            f"This needs `{module}`, which is not installed; run: pip install 'lawbound[{extra}]'."
-        ) from None

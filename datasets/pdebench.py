@@ -15,7 +15,8 @@ import numpy as np
 import xarray as xr
 
 from lawbound.datasets import schema
-from lawbound.datasets.exchange import Block, ExportReport, Source, fresh, optional, rounded_notes
+from lawbound.datasets.exchange import Block, ExportReport, Source, fresh, rounded_notes
+from lawbound.datasets.extras import optional
 from lawbound.datasets.hdf5 import COMPRESSED, add_riders, begin_riders
 from lawbound.datasets.pdebench_read import LAYOUT, SIDECAR, read
 

@@ -210,8 +210,9 @@ class FittedGaussianProcess:
     def _axes(self, data: xr.Dataset) -> tuple[Tensor, Tensor]:
         """Times and positions in units of the training domain."""
         axes = []
-        for name, (low, high) in ((schema.TIME, self.origin.t_span), (schema.X, self.origin.x_span)):
-            axes.append((coordinate_tensor(data, name) - low) / (high - low))
+        for name in (schema.TIME, schema.X):
+            axis = self.origin.grid[name]
+            axes.append((coordinate_tensor(data, name) - axis.first) / (axis.last - axis.first))
         return axes[0], axes[1]
 
     def _values(self, points: Points, data: xr.Dataset) -> Tensor:

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lawbound.datasets import schema
+from lawbound.surrogates.origin import Origin
 from lawbound.surrogates.prediction import Prediction
+
+__all__ = ["Learner", "Origin", "Progress", "Surrogate", "chosen_states", "first_state"]
 
 
 @dataclass(frozen=True)
@@ -25,42 +28,6 @@ class Progress:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Origin:
-    """What a surrogate was trained on; a checkpoint remembers it, and `predict` refuses other problems."""
-
-    problem: str
-    field: str
-    t_span: tuple[float, float]
-    x_span: tuple[float, float]
-    dataset_sha256: str
-
-    @classmethod
-    def of(cls, data: xr.Dataset, field: str) -> "Origin":
-        """The origin that a dataset is."""
-        t, x = data[schema.TIME].values, data[schema.X].values
-        return cls(
-            problem=str(data.attrs["lawbound_problem"]),
-            field=field,
-            t_span=(float(t[0]), float(t[-1])),
-            x_span=(float(x[0]), float(x[-1])),
-            dataset_sha256=str(data.attrs["lawbound_config_sha256"]),
-        )
-
-    def refuse_others(self, data: xr.Dataset) -> None:
-        """Raise `ValueError` if the data are of another problem or lack the field."""
-        problem = str(data.attrs.get("lawbound_problem"))
-        if problem != self.problem:
-            raise ValueError(
-                f"This surrogate was trained on `{self.problem}`, the data are of `{problem}`; "
-                f"give data of `{self.problem}`, or train one on `{problem}`."
-            )
-        if self.field not in data:
-            raise ValueError(
-                f"The data have no field `{self.field}`, of which context points are taken; give a full dataset."
-            )
-
-
 class Surrogate(Protocol):
     """A fitted, frozen thing that predicts."""
 
@@ -72,7 +39,8 @@ class Surrogate(Protocol):
     def predict(self, inputs: xr.Dataset, *, times: NDArray[np.int64] | None = None) -> Prediction:
         """Predict the field at the stored times with these indices (all if None) from its inputs.
 
-        Of the field itself it reads the context points alone (`lawbound.datasets.points`).
+        Of the fields themselves it reads what it is told to know, and no more: the context points
+        (`lawbound.datasets.points`), or the state at the first time.
         """
         ...
 
@@ -119,3 +87,17 @@ def first_state(data: xr.Dataset) -> str:
     if len(names) != 1:
         raise ValueError(f"The dataset has the fields {names}; this surrogate learns exactly one.")
     return names[0]
+
+
+def chosen_states(data: xr.Dataset, names: str | None) -> tuple[str, ...]:
+    """The fields to learn, in channel order: those named, apart by spaces, or all if None.
+
+    Raises `ValueError` for a name that is no field of the data, or that comes twice.
+    """
+    there = schema.state_variables(data)
+    if names is None:
+        return tuple(there)
+    asked = names.split()
+    if not asked or len(set(asked)) < len(asked) or any(name not in there for name in asked):
+        raise ValueError(f"fields={names!r}; give some of {' '.join(there)}, each once, apart by spaces.")
+    return tuple(name for name in there if name in asked)

@@ -6,8 +6,8 @@ import lawbound as lb
 from lawbound.comparison import chosen_times, imposed, judge
 from lawbound.datasets.plugins import UnknownName
 from lawbound.surrogates.covariance import Diagonal
+from lawbound.surrogates.origin import Origin
 from lawbound.surrogates.prediction import Prediction
-from lawbound.surrogates.surrogate import Origin
 
 BOTH = [imposed("conservation:project"), imposed("conservation:condition")]
 
@@ -103,7 +103,7 @@ def test_json_has_every_row_and_no_nan(stefan_test):
 
 
 class Foreign:
-    origin = Origin("pme", "u", (0.0, 1.0), (0.0, 1.0), "0")
+    origin = Origin("pme", ("u",), {}, "0")
 
     def predict(self, inputs, *, times=None):
         raise AssertionError("must not be asked")
@@ -158,7 +158,7 @@ def test_the_closed_form_is_asked_with_the_family_s_own_parameter(stefan_test):
 
 def test_a_constraint_asked_for_twice_is_one_method(stefan_test):
     class Truth(Foreign):
-        origin = Origin("stefan", "u", (0.0, 0.1), (0.0, 1.0), "0")
+        origin = Origin("stefan", ("u",), {}, "0")
 
         def predict(self, inputs, *, times=None):
             return off_by(0.02)(inputs, times)

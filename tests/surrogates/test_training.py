@@ -352,3 +352,143 @@ def test_devices_are_cpu_or_a_cuda_that_is_there():
     else:
         with pytest.raises(ValueError, match="no CUDA device here; give cpu"):
             training.chosen_device("cuda")
+
+
+# Schedules, decay, patience, precision, members.
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schedule": "step", "step_every": 2, "step_factor": 0.3},
+        {"schedule": "cosine"},
+        {"schedule": "one-cycle"},
+        {"weight_decay": 0.1, "fused": True},
+        {"precision": "bfloat16"},
+        {"deterministic": True},
+    ],
+)
+@pytest.mark.parametrize("stop", [3, 6])
+def test_whatever_the_settings_resumed_is_as_never_stopped(tmp_path, stop, changes):
+    straight = trained(8, tmp_path / "straight", **changes)
+    with pytest.raises(KeyboardInterrupt):
+        trained(8, tmp_path / "stopped", batches=interrupted_in(stop), **changes)
+    assert torch.equal(weights(trained(8, tmp_path / "stopped", resume=True, **changes)), weights(straight))
+    assert not torch.are_deterministic_algorithms_enabled()
+    if "deterministic" not in changes:
+        assert not torch.equal(weights(straight), weights(trained(8)))
+
+
+def rates(epochs, **changes):
+    """The learning rate of every step, as the optimiser has it."""
+    seen = []
+
+    class Spy(torch.optim.Adam):
+        def step(self, *arguments):
+            seen.append(self.param_groups[0]["lr"])
+            return super().step(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim, "Adam", Spy)
+        trained(epochs, learning_rate=1.0, **changes)
+    return seen
+
+
+def test_schedules_are_their_formulas_step_by_step():
+    assert rates(3) == 12 * [1.0]
+    assert rates(4, schedule="step", step_every=2) == 8 * [1.0] + 8 * [0.5]
+    shares = torch.arange(12) / 12
+    torch.testing.assert_close(torch.tensor(rates(3, schedule="cosine")), (1 + (torch.pi * shares).cos()) / 2)
+    cycle = rates(5, schedule="one-cycle")
+    assert cycle[0] == pytest.approx(1 / 25) and max(cycle) == cycle[6] == pytest.approx(1.0)
+    assert cycle[:7] == sorted(cycle[:7]) and cycle[6:] == sorted(cycle[6:], reverse=True)
+
+
+def test_a_schedule_that_knows_its_end_is_another_training_if_it_is_longer(tmp_path):
+    trained(4, tmp_path, schedule="cosine")
+    with pytest.raises(ValueError, match="epochs=4 there, epochs=6 asked for"):
+        trained(6, tmp_path, schedule="cosine", resume=True)
+
+
+def test_weight_decay_is_that_of_adamw():
+    one, other = network(), network()
+    trained(1, net=one, weight_decay=0.3, validate_every=1)
+    optimiser = torch.optim.AdamW(other.parameters(), lr=3e-2, weight_decay=0.3)
+    with training.seeded(5, CPU):
+        for batch in batches(1):
+            optimiser.zero_grad()
+            loss(other.train(), batch).sum().backward()
+            optimiser.step()
+    assert torch.equal(weights(one), weights(other))
+
+
+def test_patience_ends_the_training_and_a_resumed_one_stays_ended(tmp_path):
+    values = iter([3.0, 2.0, 2.5, 2.5, 1.0])
+    reports = []
+    trained(
+        12,
+        tmp_path,
+        patience=2,
+        validate=lambda net: next(values),
+        validate_every=1,
+        on_progress=reports.append,
+    )
+    assert [report.epoch for report in reports] == [1, 2, 3, 4]
+    again = []
+    trained(12, tmp_path, patience=2, validate_every=1, resume=True, on_progress=again.append)
+    assert again == []
+
+
+def test_members_each_keep_their_own_best():
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.values = nn.Parameter(torch.zeros(2, 3))
+
+    seen = []
+
+    def two(net):
+        seen.append(net.values.detach().clone())
+        return torch.tensor([[3.0, 3.0], [1.0, 2.0], [2.0, 1.0], [0.5, 5.0]][len(seen) - 1])
+
+    settings = {
+        "validate": two,
+        "validate_every": 1,
+        "loss": lambda net, batch: ((net.values - 1) ** 2).sum(1),
+    }
+    best = trained(3, net=Pair(), **settings).values
+    assert torch.equal(best[0], seen[1][0]) and torch.equal(best[1], seen[2][1])
+    # With a patience of 1, the first member is given up after its third validation, whatever comes.
+    seen.clear()
+    best = trained(4, net=Pair(), patience=1, **settings).values
+    assert torch.equal(best[0], seen[1][0]) and torch.equal(best[1], seen[2][1])
+
+
+def test_a_step_that_does_not_fit_names_the_batch():
+    def too_much(net, batch):
+        return net(batch[0]).expand(2**50, 10, 1).contiguous().sum()
+
+    with pytest.raises(training.OutOfMemory, match="batch=10 ran out of memory; give a smaller batch"):
+        training.train(
+            network(), too_much, batches, validate, Settings(1), seed=0, identity={}, batch_size=10
+        )
+
+
+def test_losses_are_computed_in_bfloat16_if_asked():
+    seen = []
+
+    def looking(net, batch):
+        seen.append(net(batch[0]).dtype)
+        return loss(net, batch)
+
+    trained(1, loss=looking, precision="bfloat16")
+    assert set(seen) == {torch.bfloat16}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"schedule": "steep"}, {"precision": "half"}, {"patience": 0}, {"weight_decay": -1.0}]
+)
+def test_new_settings_that_make_no_sense_are_refused(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"{name}="):
+        Settings(**{"epochs": 1, **wrong})
