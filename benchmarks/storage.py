@@ -18,7 +18,7 @@ import numpy as np
 from torch.utils.data import DataLoader
 
 import lawbound as lb
-from lawbound.datasets import store
+from lawbound.datasets import netcdf, store
 from lawbound.datasets.generate import configure, generate_into
 from lawbound.datasets.provenance import content_hash
 from lawbound.datasets.torch_view import TorchView
@@ -70,8 +70,8 @@ def ways(samples: int, folder: Path) -> None:
         print("| stored as | size | write MB/s | read MB/s |\n|---|--:|--:|--:|")
         hashes = set()
         for name, way in WAYS.items():
-            store.FIELDS.clear()
-            store.FIELDS.update(way)
+            netcdf.FIELDS.clear()
+            netcdf.FIELDS.update(way)
             path = folder / "one.nc"
             written = best(lambda: store.write(data[fields], path))  # noqa: B023
             size = path.stat().st_size / 1e6
@@ -85,8 +85,8 @@ def views(samples: int, folder: Path) -> None:
     print("\n| loader, two workers | way | MB/s |\n|---|---|--:|")
     for family, options in FAMILIES.items():
         for name in ("plain", "fletcher32", "zlib 1 + shuffle + fletcher32", "zlib 4 + shuffle + fletcher32"):
-            store.FIELDS.clear()
-            store.FIELDS.update(WAYS[name])
+            netcdf.FIELDS.clear()
+            netcdf.FIELDS.update(WAYS[name])
             where = folder / f"{family}-{name.replace(' ', '')}"
             generate_into(where, *configure(family, samples, split="train", **options))  # type: ignore[arg-type]
             view = TorchView(where)

@@ -13,6 +13,7 @@ from lawbound.constraints.projection import Equalities, InfeasibleError, Limits,
 from lawbound.constraints.sets import Curved, Phases, Variation
 
 _SEARCH = 80  # steps of the search for the price of variation
+_FIRST_PRICE = 0.1  # in units of the spread of the state over the largest D
 _STEPS = 60  # linearisations of curved equalities
 _CLOSE = 1e-13  # of a curved equality, in units of its size
 _PAIRS = 2**24  # numbers in one batch of candidate fronts
@@ -114,19 +115,25 @@ def _limited(target: Tensor, metric: Tensor, admissible: Target, factors: Tensor
     slack = 1e-12 * (most.abs() + solution.values.abs().amax(-1))
     if not bool((excess > slack).any()):
         return _found(solution)
-    # At this price everything on a chain is pulled to one constant.
-    reach = (target.detach() - target.detach().mean(-1, keepdim=True)).abs() / metric.clamp_min(1e-300)
-    high = torch.where(excess > slack, reach.sum(-1), 0.0).expand(shape).clone()
+    # Prices are in units of 1 / D times differences of u. They grow until all entries vary little enough.
+    open_ = excess > slack
+    high = torch.where(open_, _FIRST_PRICE * (target.amax(-1) - target.amin(-1)) / metric.amax(-1), 0.0)
+    high = high.expand(shape).clone()
     above, below = excess, at(high)[1]
-    if bool((below > slack).any()):
+    for _ in range(_SEARCH):
+        short = below > slack
+        if not bool(short.any()):
+            break
+        low, above = torch.where(short, high, low), torch.where(short, below, above)
+        high = torch.where(short, 4.0 * high, high)
+        below = at(high)[1]
+    else:
         raise ValueError(
             f"No state that obeys the other constraints varies so little: {variation.label} leaves "
             f"{float(below.max()):.3g} too much. Give a larger limit, or leave one of the constraints out."
         )
     for _ in range(_SEARCH):
-        middle = torch.where(
-            excess > slack, low + (high - low) * above / (above - below).clamp_min(1e-300), 0.0
-        )
+        middle = torch.where(open_, low + (high - low) * above / (above - below).clamp_min(1e-300), 0.0)
         middle = torch.minimum(torch.maximum(middle, low), high)
         solution, now = at(middle)
         under = now <= 0.0

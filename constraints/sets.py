@@ -198,7 +198,8 @@ class Variation:
 class Curved:
     """Nonlinear equalities h(u) = rhs, or h(u) ≤ rhs if `at_most`; rhs: (sample, t, q), labels: one each.
 
-    function: states (..., n) → (..., q), of torch tensors, differentiable, each state by itself.
+    function: states (..., sample, t, n) → (..., sample, t, q), of torch tensors, differentiable, each state by
+    itself; it may know parameters of the samples, and gets all samples and times of the dataset, in their order.
     """
 
     function: Callable[[Tensor], Tensor]

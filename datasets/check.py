@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lawbound.datasets import schema
+from lawbound.datasets import formats, schema
 from lawbound.datasets.store import damage, read, read_manifest, stored_hash_matches
 
 #: A sample whose range is so many robust deviations from the median is reported.
@@ -50,7 +50,7 @@ def check(data: xr.Dataset | str | Path) -> CheckReport:
     if isinstance(data, xr.Dataset):
         return CheckReport((*_of_dataset(data, "dataset", ranges), *ranges.findings()))
     path = Path(data)
-    if not path.is_dir():
+    if formats.is_one(path):
         return CheckReport((*_of_dataset(read(path), path.name, ranges), *ranges.findings()))
     manifest = read_manifest(path)
     findings = [

@@ -13,8 +13,9 @@ import netCDF4
 import numpy as np
 import xarray as xr
 
-from lawbound.datasets import schema
+from lawbound.datasets import formats, schema
 from lawbound.datasets.config import Config, configure, drawn, problem_of
+from lawbound.datasets.disk import file_hash, file_size, unwritable
 from lawbound.datasets.engine import Given, Pool, completed
 from lawbound.datasets.family import Draw, Family
 from lawbound.datasets.gather import gather
@@ -25,17 +26,14 @@ from lawbound.datasets.manifest import (
     Manifest,
     ShardRecord,
     damage,
-    file_hash,
     locked,
     merge_journals,
     read_manifest,
     sweep,
-    unwritable,
     write_manifest,
 )
 from lawbound.datasets.provenance import canonical_json, layout, sha256
 from lawbound.datasets.split import concatenated
-from lawbound.datasets.store import write
 from lawbound.solvers import SolverError, Trajectory
 
 __all__ = ["Config", "configure", "generate", "generate_into", "solve_shard"]
@@ -80,6 +78,7 @@ def generate_into(
     family: Family,
     config: Config,
     *,
+    form: formats.Name = "netcdf",
     executor: Executor | Pool | None = None,
     only: Callable[[int], bool] = lambda shard: True,
     on_shard: Callable[[ShardRecord], None] = lambda record: None,
@@ -88,18 +87,20 @@ def generate_into(
 
     `executor` is any `concurrent.futures.Executor` (threads, a Dask client's, processes started by `spawn`:
     numba's threads do not survive a fork) or a pool of `lawbound.datasets.executors`; without one the shards are
-    solved here. `only` picks the shards of this run. A sample that cannot be solved is recorded in the manifest and
+    solved here. Shards are netCDF files, or Zarr stores (extra `zarr`), as `form` says; values, attributes and hashes of
+    content are the same. `only` picks the shards of this run. A sample that cannot be solved is recorded in the manifest and
     missing from its shard. Raises `ValueError` if the folder exists and is not this dataset, `SolverError` if no
     sample of a new folder can be solved, `OSError` if the folder cannot be written.
     """
     folder = Path(folder)
+    formats.FORMATS[form].require()
     made = not folder.exists()
-    manifest = _claim(folder, config)
+    manifest = _claim(folder, config, form)
     kept = {i: record for i, record in manifest.shards.items() if damage(folder, record) is None}
     missing = [i for i in range(config.shards) if only(i) and (i not in kept or kept[i].failed)]
     _same_version(folder, manifest, missing)
     pool = Given(executor) if isinstance(executor, Executor) else executor
-    work = partial(_solve_to_file, folder.absolute(), family, config, version("lawbound"))
+    work = partial(_solve_to_file, folder.absolute(), family, config, form, version("lawbound"))
     tasks = {i: (kept[i],) if i in kept else () for i in missing}
     done: dict[int, ShardRecord] = {}
     try:
@@ -201,7 +202,13 @@ def _failure(family: Family, config: Config, sample: int, error: Exception) -> F
 
 
 def _solve_to_file(
-    folder: Path, family: Family, config: Config, ours: str, shard: int, earlier: ShardRecord | None = None
+    folder: Path,
+    family: Family,
+    config: Config,
+    form: formats.Name,
+    ours: str,
+    shard: int,
+    earlier: ShardRecord | None = None,
 ) -> ShardRecord:
     if version("lawbound") != ours:
         raise ValueError(
@@ -213,17 +220,17 @@ def _solve_to_file(
         again, failed = solve_samples(family, config, [one.sample for one in earlier.failed])
         if again is None:
             return earlier.model_copy(update={"failed": failed})
-    file = f"shard-{shard:04d}-of-{config.shards:04d}.nc"
+    file = f"shard-{shard:04d}-of-{config.shards:04d}{formats.FORMATS[form].suffix}"
     data, failed = solve_shard(family, config, shard)
     record = ShardRecord(file=file, first=first, count=end - first - len(failed), sha256="", seconds=0.0)
     if data is None:
         return record.model_copy(update={"failed": failed, "seconds": time.perf_counter() - began})
-    write(data, folder / file)
+    formats.write(data, folder / file, form)
     return record.model_copy(
         update={
             "failed": failed,
             "sha256": file_hash(folder / file),
-            "size": (folder / file).stat().st_size,
+            "size": file_size(folder / file),
             "layout": layout(data),
             "seconds": time.perf_counter() - began,
         }
@@ -241,13 +248,14 @@ def _arrived(folder: Path, record: ShardRecord, patience: float = 30.0) -> None:
         time.sleep(0.2)
 
 
-def versions() -> dict[str, str]:
+def versions(form: formats.Name = "netcdf") -> dict[str, str]:
     """What else decides the last bits and bytes of a shard."""
+    packages = ("numpy", "scipy", "numba", "xarray", *formats.FORMATS[form].packages)
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
-        **{name: version(name) for name in ("numpy", "scipy", "numba", "xarray", "netCDF4")},
-        "hdf5": netCDF4.__hdf5libversion__,
+        **{name: version(name) for name in packages},
+        **({"hdf5": netCDF4.__hdf5libversion__} if form == "netcdf" else {}),
     }
 
 
@@ -267,7 +275,7 @@ def _withdraw(folder: Path, journal: Path) -> None:
         folder.rmdir()
 
 
-def _claim(folder: Path, config: Config) -> Manifest:
+def _claim(folder: Path, config: Config, form: formats.Name) -> Manifest:
     """Make the folder ours, or find out that it already is."""
     fresh = Manifest(
         lawbound=version("lawbound"),
@@ -276,7 +284,8 @@ def _claim(folder: Path, config: Config) -> Manifest:
         config_sha256=sha256(canonical_json(config.model_dump(mode="json"))),
         shards_wanted=config.shards,
         shards={},
-        versions=versions(),
+        versions=versions(form),
+        format=form,
     )
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; give a folder that is new or empty (-o).")
@@ -302,6 +311,11 @@ def _claimed(folder: Path, fresh: Manifest) -> Manifest:
             raise ValueError(
                 f"{folder} holds another dataset: {', '.join(f'{key}={found.config.get(key)}' for key in differing)} there, "
                 f"{', '.join(f'{key}={fresh.config[key]}' for key in differing)} asked for. Give a new folder (-o)."
+            )
+        if found.format != fresh.format:
+            raise ValueError(
+                f"{folder} holds shards in the format {found.format}, {fresh.format} was asked for; give --format {found.format}, or "
+                "a new folder (-o)."
             )
         return found
     write_manifest(folder, fresh)

@@ -14,7 +14,8 @@ import xarray as xr
 
 from lawbound.datasets import schema
 from lawbound.datasets.description import Description, described, labelled_as
-from lawbound.datasets.exchange import BLOCK, MissingExtra, Source, optional
+from lawbound.datasets.exchange import BLOCK, Source
+from lawbound.datasets.extras import MissingExtra, optional
 
 GROUP = "lawbound"
 _TEXT = "description"

@@ -4,20 +4,20 @@ A finished shard is one line appended to the run's own journal, so that n shards
 write the same file. Journals are merged into `manifest.json` at the end of a run, or by the next one if it was killed.
 """
 
-import hashlib
 import json
 import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from threading import get_ident
 from types import TracebackType
+from typing import Literal
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lawbound.datasets import schema
+from lawbound.datasets.disk import file_hash, file_size, remove, unwritable, write_text
 
 try:
     import fcntl
@@ -81,6 +81,7 @@ class Manifest(BaseModel):
     shards_wanted: int
     shards: dict[int, ShardRecord]
     versions: dict[str, str] = {}
+    format: Literal["netcdf", "zarr"] = "netcdf"
 
     @property
     def complete(self) -> bool:
@@ -121,14 +122,6 @@ class Journal:
             raise OSError(unwritable(self.path, error)) from error
         if written != len(text):
             raise OSError(unwritable(self.path, "only a part of a line fitted"))
-
-
-def unwritable(path: Path, error: object) -> str:
-    """What to say where a file cannot be written."""
-    return (
-        f"{path} could not be written ({error}); free space there, or make the folder writable, then run the same "
-        "command again: what is finished is kept."
-    )
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -192,7 +185,7 @@ def sweep(folder: Path) -> None:
     """Remove what killed writers of this machine left half-written."""
     for path in folder.glob(".*.tmp"):
         if _dead(path.name):
-            path.unlink(missing_ok=True)
+            remove(path)
 
 
 def _dead(name: str) -> bool:
@@ -230,24 +223,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         raise OSError(unwritable(folder / MANIFEST, error)) from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, then rename it."""
-    unfinished = temporary(path)
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def temporary(path: Path) -> Path:
-    """A name beside `path` that no other thread, process or machine uses, and that says whose it is."""
-    return path.with_name(f".{path.name}-{socket.gethostname()}-{os.getpid()}-{get_ident()}.tmp")
-
-
 @contextmanager
 def locked(folder: Path) -> Iterator[bool]:
     """Hold a folder against other processes that write its manifest; False where the system has no such lock."""
@@ -272,7 +247,7 @@ def damage(folder: Path, record: ShardRecord, *, contents: bool = True) -> str |
     if record.count == 0:
         return None
     try:
-        size = file.stat().st_size
+        size = file_size(file)
         same = record.size in (None, size) and (not contents or file_hash(file) == record.sha256)
     except FileNotFoundError:
         return f"{file} is gone; {AGAIN}, it makes what is missing."
@@ -281,12 +256,6 @@ def damage(folder: Path, record: ShardRecord, *, contents: bool = True) -> str |
     if not same:
         return f"{file} is not the file that was written (its SHA-256 differs, {size} bytes); delete it and {AGAIN}."
     return None
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def first_problem(error: Exception) -> str:

@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,15 +10,15 @@ import numpy as np
 import xarray as xr
 
 from lawbound.datasets import schema
-from lawbound.datasets.description import Description, described, labelled_as
+from lawbound.datasets.description import described
 from lawbound.datasets.exchange import ExportReport, Source, fresh
+from lawbound.datasets.npz_read import LABELS, read
 
-#: The array that holds the labels.
-LABELS = "lawbound_description"
+__all__ = ["LABELS", "read", "write"]
 
 
-def write(data: xr.Dataset | str | Path, path: str | Path) -> ExportReport:
-    """Write a dataset, a file or a folder of shards to one .npz file, a block of samples in memory at a time.
+def write(data: xr.Dataset | str | Path | Source, path: str | Path) -> ExportReport:
+    """Write a dataset, a file, a store or a folder of shards to one .npz file, a block of samples in memory at a time.
 
     Raises `ValueError` if `path` exists or the data are no dataset.
     """
@@ -73,26 +72,3 @@ def _zip(path: Path, files: Mapping[str, Path]) -> None:
             entry.compress_type = zipfile.ZIP_DEFLATED
             with file.open("rb") as stored, archive.open(entry, "w", force_zip64=True) as inside:
                 shutil.copyfileobj(stored, inside)
-
-
-def read(path: str | Path) -> xr.Dataset:
-    """The dataset in an .npz file that `write` made; raises `ValueError` for any other file. Nothing is unpickled."""
-    if not Path(path).exists():
-        raise ValueError(f"{path} does not exist; give an .npz file that `lawbound export --to npz` made.")
-    try:
-        if not zipfile.is_zipfile(path):
-            raise ValueError("it is no archive of arrays")
-        with np.load(path, allow_pickle=False) as stored:
-            if LABELS not in stored:
-                raise ValueError(f"it has no `{LABELS}`")
-            description = Description.model_validate_json(str(stored[LABELS]))
-            names = [one.name for one in description.variables]
-            data = labelled_as(description, {name: stored[name] for name in names if name in stored})
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"{path} is no .npz file that `lawbound export --to npz` made ({reason}); export it again, or hand its arrays to "
-            "`lawbound.from_arrays`."
-        ) from None
-    schema.require(data, str(path))
-    return data

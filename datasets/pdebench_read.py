@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from lawbound.datasets import schema
-from lawbound.datasets.exchange import optional
+from lawbound.datasets.extras import optional
 from lawbound.datasets.foreign import Foreign, Stands, dataset
 from lawbound.datasets.hdf5 import WrongLayout, opened, state_names, values, with_riders
 

@@ -9,21 +9,18 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
-import netCDF4
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
-from lawbound.datasets import schema
+from lawbound.datasets import formats, schema
+from lawbound.datasets.extras import MissingExtra
 from lawbound.datasets.manifest import AGAIN, ShardRecord, damage
-
-# The netCDF and HDF5 libraries may not be entered by two threads at once, even for different files.
-NETCDF = RLock()
+from lawbound.datasets.netcdf import NETCDF
 
 #: Files held open at a time, in each process.
 OPEN_FILES = 4
@@ -32,16 +29,25 @@ OPEN_FILES = 4
 class Shards:
     """The files of a folder, opened when needed; may be sent to another process, which opens them for itself."""
 
-    def __init__(self, folder: Path, records: Sequence[ShardRecord], *, verified: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        records: Sequence[ShardRecord],
+        *,
+        verified: bool,
+        numbers: NDArray[np.integer] | None = None,
+    ) -> None:
         self.folder = folder
         self.records = tuple(record for record in records if record.count)
+        known = [record.samples for record in self.records] if numbers is None else [numbers]
+        self.numbers = np.concatenate(known)
         self.starts = np.cumsum([0, *(record.count for record in self.records)])
         self.verified = verified
         self._forget()
 
     def _forget(self) -> None:
         self._process = os.getpid()
-        self._files: OrderedDict[int, netCDF4.Dataset] = OrderedDict()
+        self._files: OrderedDict[int, formats.Reader] = OrderedDict()
         self._seen: set[int] = set()
 
     def __len__(self) -> int:
@@ -56,7 +62,7 @@ class Shards:
         self._forget()
 
     @contextmanager
-    def file(self, shard: int) -> Iterator[netCDF4.Dataset]:
+    def file(self, shard: int) -> Iterator[formats.Reader]:
         """One of the files, open, nobody else in the library; raises `ValueError` if it is not what was written."""
         with NETCDF:
             if self._process != os.getpid():  # a handle does not survive a fork
@@ -68,31 +74,27 @@ class Shards:
             self._files.move_to_end(shard)
             yield self._files[shard]
 
-    def _opened(self, shard: int) -> netCDF4.Dataset:
+    def _opened(self, shard: int) -> formats.Reader:
         record = self.records[shard]
         if shard not in self._seen:
             broken = damage(self.folder, record, contents=not self.verified)
             if broken:
                 raise ValueError(broken)
             self._seen.add(shard)
+        path = self.folder / record.file
         try:
-            file = netCDF4.Dataset(self.folder / record.file, "r")
-        except (OSError, RuntimeError) as error:
+            return formats.of(path).reader(path)
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            if isinstance(error, MissingExtra):
+                raise
             raise ValueError(
-                f"{self.folder / record.file} cannot be read as netCDF ({error}); delete it and {AGAIN}."
+                f"{path} cannot be read as {formats.of(path).title} ({error}); delete it and {AGAIN}."
             ) from None
-        file.set_auto_maskandscale(False)
-        return file
 
     def rows(self, shard: int, name: str, rows: NDArray[np.int64]) -> NDArray[Any] | list[NDArray[Any]]:
         """Values of a variable for some samples of a shard, one after the other."""
         with self.file(shard) as file:
-            variable = file[name]
-            low, high = int(rows.min()), int(rows.max()) + 1
-            if variable.ndim < 3 or rows.size == high - low:
-                return np.asarray(variable[low:high])[rows - low]
-            # A chunk is a sample: what lies between is not worth unpacking.
-            return [np.asarray(variable[row]) for row in rows.tolist()]
+            return file.rows(name, rows)
 
 
 class _OverSamples(BackendArray):
@@ -138,7 +140,7 @@ class ShardBackend(BackendEntrypoint):
         shards, dropped = filename_or_obj, set(drop_variables or ())
         with shards.file(0):  # it is what was written
             path = shards.folder / shards.records[0].file
-            with xr.open_dataset(path, engine="netcdf4", decode_times=False, mask_and_scale=False) as first:
+            with formats.opened(path) as first:
                 common = _common(shards, list(map(str, first.variables)))
                 variables = {
                     name: _variable(shards, name, first.variables[name])
@@ -152,8 +154,7 @@ class ShardBackend(BackendEntrypoint):
 
 def _variable(shards: Shards, name: str, first: xr.Variable) -> xr.Variable:
     if name == schema.SAMPLE:
-        numbers = np.concatenate([record.samples for record in shards.records])
-        return xr.Variable(first.dims, numbers.astype(first.dtype), first.attrs)
+        return xr.Variable(first.dims, shards.numbers.astype(first.dtype), first.attrs)
     if schema.SAMPLE not in first.dims:
         return xr.Variable(first.dims, first.values, first.attrs)
     shape = (len(shards), *first.shape[1:])
@@ -170,7 +171,8 @@ def _common(shards: Shards, names: list[str]) -> list[str]:
         if record.layout not in seen:
             seen.add(record.layout)
             with shards.file(number) as file:
-                names = [name for name in names if name in file.variables]
+                there = set(file.names)
+                names = [name for name in names if name in there]
     return names
 
 

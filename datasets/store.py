@@ -1,6 +1,5 @@
 """Files: one netCDF, or a folder of shards with a manifest. Nothing half-written survives."""
 
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,23 +7,20 @@ from typing import Any
 
 import xarray as xr
 
-from lawbound.datasets import schema
+from lawbound.datasets import formats, npz_read, schema
+from lawbound.datasets.disk import file_hash, file_size, write_text
 from lawbound.datasets.manifest import (
     AGAIN,
     MANIFEST,
     Manifest,
     ShardRecord,
     damage,
-    file_hash,
     first_problem,
     read_manifest,
-    temporary,
-    unwritable,
     write_manifest,
-    write_text,
 )
 from lawbound.datasets.provenance import content_hash
-from lawbound.datasets.sharded import NETCDF, Shards, as_dataset
+from lawbound.datasets.sharded import Shards, as_dataset
 
 __all__ = [
     "MANIFEST",
@@ -57,74 +53,30 @@ class MissingSamples(UserWarning):
 
 def write(data: xr.Dataset, path: str | Path, *, attributes: Mapping[str, str] | None = None) -> None:
     """Write a dataset to one netCDF-4 file under a temporary name, then rename it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stored = data.assign_attrs(
-        {**data.attrs, **(attributes or {}), "lawbound_content_sha256": content_hash(data)}
-    )
-    unfinished = temporary(path)
-    try:
-        with NETCDF:
-            stored.to_netcdf(unfinished, engine="netcdf4", format="NETCDF4", encoding=_encoding(stored))
-        os.replace(unfinished, path)
-    except (OSError, RuntimeError) as error:  # netCDF says a full disk as a RuntimeError
-        raise OSError(unwritable(path, error)) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-#: How fields are stored, a sample a chunk; chosen by measurement (docs/results.md).
-FIELDS: dict[str, object] = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
-
-
-def _encoding(data: xr.Dataset) -> dict[str, dict[str, object]]:
-    encoding: dict[str, dict[str, object]] = {}
-    for name in data.variables:
-        encoding[str(name)] = {"_FillValue": None}
-        if data[name].ndim >= 3 and data[name].dtype.kind == "f":
-            chunks = tuple(
-                1 if dim in (schema.SAMPLE, schema.REALIZATION) else size
-                for dim, size in data[name].sizes.items()
-            )
-            encoding[str(name)] |= {**FIELDS, "chunksizes": chunks}
-    return encoding
+    formats.write(data, Path(path), attributes=attributes)
 
 
 def read(path: str | Path) -> xr.Dataset:
-    """Read one netCDF file into memory; raises `ValueError` if it is not a readable dataset of this schema."""
-    path = Path(path)
-    try:
-        with (
-            NETCDF,
-            xr.open_dataset(path, engine="netcdf4", decode_times=False, mask_and_scale=False) as file,
-        ):
-            data = file.load()
-    except FileNotFoundError:
-        raise ValueError(
-            f"{path} does not exist; give a netCDF file or a folder made by `lawbound generate`."
-        ) from None
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise ValueError(
-            f"{path} cannot be read as netCDF ({error}); it is truncated, damaged or of another format. "
-            "Generate it again, or give another file."
-        ) from None
-    schema.require(data, str(path))
-    return data
+    """Read one netCDF file, Zarr store or .npz file into memory.
+
+    Raises `ValueError` if it is not a readable dataset of this schema, and `MissingExtra` where an extra is needed.
+    """
+    return formats.read(Path(path))
 
 
 def open(
     path: str | Path, *, lazy: bool | None = None, verify: bool | None = None, chunks: Any = None
 ) -> xr.Dataset:
-    """The dataset in a file, or in a folder of shards, as one `xarray.Dataset`.
+    """The dataset in a file, a Zarr store, or a folder of shards, as one `xarray.Dataset`.
 
-    A folder of more than `LOAD_UP_TO` bytes is read sample by sample when values are asked for (`lazy` says it
-    otherwise); with dask installed, `chunks={}` gives arrays of dask. The SHA-256 of shards is compared with the
+    A folder of more than `LOAD_UP_TO` bytes is read sample by sample when values are asked for, and a file or store
+    with `lazy=True`; with dask installed, `chunks={}` gives arrays of dask. The SHA-256 of shards is compared with the
     manifest's: of all at once where they are few or `verify=True`, else of each before its first value is read; with
     `verify=False` only sizes are. Raises `ValueError` if a shard is missing or differs from what the manifest says;
-    samples that could not be solved are missing, with a `MissingSamples` warning.
+    samples that could not be solved are missing, with a `MissingSamples` warning. An .npz file is read as a whole.
     """
     path = Path(path)
-    if not path.is_dir():
+    if path.suffix == npz_read.SUFFIX or (formats.is_one(path) and not lazy and chunks is None):
         return read(path)
     shards = shards_of(path, verify=verify)
     if len(shards.records) == 1 and chunks is None and not lazy:
@@ -136,15 +88,17 @@ def open(
 
 
 def shards_of(path: str | Path, *, verify: bool | None = None) -> Shards:
-    """The shards of a complete folder, or a file as the only one, compared with the manifest as `open` says.
+    """The shards of a complete folder, or a file or store as the only one, compared with the manifest as `open` says.
 
     Raises `ValueError` if a shard is missing, or differs from what the manifest says, or there is no sample.
     """
     path = Path(path)
-    if not path.is_dir():
-        samples = read(path).sizes[schema.SAMPLE]
-        only = ShardRecord(file=path.name, first=0, count=samples, sha256="", seconds=0.0)
-        return Shards(path.parent, [only], verified=True)
+    if formats.is_one(path):
+        with formats.opened(path) as data:
+            schema.require(data.isel({schema.SAMPLE: slice(1)}), str(path))
+            numbers = data[schema.SAMPLE].values
+        only = ShardRecord(file=path.name, first=0, count=numbers.size, sha256="", seconds=0.0)
+        return Shards(path.parent, [only], verified=True, numbers=numbers)
     manifest = read_manifest(path)
     if not manifest.complete:
         raise ValueError(
@@ -167,7 +121,7 @@ def shards_of(path: str | Path, *, verify: bool | None = None) -> Shards:
 def _size(folder: Path, record: ShardRecord) -> int:
     if record.size is not None or not (folder / record.file).exists():
         return record.size or 0
-    return (folder / record.file).stat().st_size
+    return file_size(folder / record.file)
 
 
 def _warn_of_missing(path: Path, manifest: Manifest) -> None:

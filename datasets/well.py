@@ -15,7 +15,8 @@ import numpy as np
 import xarray as xr
 
 from lawbound.datasets import schema
-from lawbound.datasets.exchange import Block, ExportReport, Source, fresh, optional, rounded_notes
+from lawbound.datasets.exchange import Block, ExportReport, Source, fresh, rounded_notes
+from lawbound.datasets.extras import optional
 from lawbound.datasets.hdf5 import COMPRESSED, add_riders, begin_riders
 from lawbound.datasets.moments import Moments
 from lawbound.datasets.well_read import COMPONENTS, LAYOUT, OPEN_KINDS, read
@@ -49,8 +50,8 @@ class Channel(NamedTuple):
         return np.stack(turned, axis=-1) if self.rank else turned[0]
 
 
-def write(data: xr.Dataset | str | Path, path: str | Path) -> ExportReport:
-    """Write a dataset, a file or a folder of shards as a folder in The Well's layout.
+def write(data: xr.Dataset | str | Path | Source, path: str | Path) -> ExportReport:
+    """Write a dataset, a file, a store or a folder of shards as a folder in The Well's layout.
 
     Fields are stored bit for bit in single precision, a block of samples in memory at a time. Raises `ValueError` if
     `path` exists or the data are no dataset, and `RuntimeError` without the extra `interop`.

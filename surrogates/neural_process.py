@@ -29,7 +29,7 @@ from lawbound.surrogates.surrogate import Origin, Progress, first_state
 #: Rows (draw, sample, point) that pass the network together at prediction; bounds its memory.
 ROWS = 2**14
 
-_DECIDE_TRAINING = ("width", "heads", "dropout", "normalise", "batch", "context_seed")
+_DECIDE_TRAINING = ("width", "heads", "dropout", "normalise", "batch", "context_seed", "compiled")
 
 
 @final
@@ -41,6 +41,7 @@ class AttentiveNeuralProcess:
     dropout_at_prediction: False predicts with the whole network. True takes new dropout masks for each of the
     `draws`, as the published results do (their network never enters evaluation mode).
     context_seed picks the context points that each function keeps, prediction_seed the draws at prediction.
+    compiled: train `torch.compile`d; on a GPU a step takes half the time, after half a minute of compiling.
     """
 
     name: ClassVar[str] = "anp"
@@ -59,6 +60,7 @@ class AttentiveNeuralProcess:
     dropout_at_prediction: bool = False
     context_seed: int = 0
     prediction_seed: int = 0
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         for option in ("width", "heads", "batch", "draws"):
@@ -129,7 +131,7 @@ class AttentiveNeuralProcess:
         network.to(where)
         training.train(
             network,
-            loss,
+            torch.compile(loss) if self.compiled else loss,
             batches,
             validate,
             self._settings(),

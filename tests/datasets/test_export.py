@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import lawbound as lb
-from lawbound.datasets import exchange, export, npz, pdebench, schema, store, well, zarr_format
+from lawbound.datasets import exchange, export, extras, npz, pdebench, schema, store, well, zarr_format
 from lawbound.datasets.exchange import Source
 from lawbound.datasets.provenance import content_hash
 
@@ -120,7 +120,7 @@ def test_a_format_whose_extra_is_missing_says_how_to_install_it(stefan, tmp_path
     def absent(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(exchange, "import_module", absent)
+    monkeypatch.setattr(extras, "import_module", absent)
     for to, extra in (("well", "interop"), ("pdebench", "interop"), ("zarr", "zarr")):
         with pytest.raises(RuntimeError, match=rf"pip install 'lawbound\[{extra}\]'"):
             export.export(stefan, to, tmp_path / "out")
