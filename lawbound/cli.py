@@ -506,7 +506,7 @@ def reproduce(
     table
         A name that `lawbound list tables` shows.
     quick
-        A smaller version; frozen tables take seconds and are the same either way.
+        A smaller version: of the frozen tables the published rows and `auto`.
     out
         Folder for report.html, report.csv and report.json.
     """
@@ -518,14 +518,14 @@ def reproduce(
         if out is not None:
             check_path(out / "report.html")
     with progress(table) as advance:
-        result = reproduced(table, on_progress=advance)
+        result = reproduced(table, quick=quick, on_progress=advance)
     if out is not None:
         write_report(
             [(table, result)],
             out / "report.html",
             title=f"lawbound: {table}",
             config={"table": table, "quick": quick},
-            command=f"lawbound reproduce {table}",
+            command=f"lawbound reproduce {table}{' --quick' if quick else ''}",
         )
     if json:
         _print_json(as_json([(table, result)], table))
