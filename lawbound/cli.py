@@ -335,6 +335,8 @@ def train(
 ) -> None:
     """Train a surrogate on the train split of a dataset, the best weights chosen on its valid split.
 
+    `torchrun --no-python --nproc-per-node N lawbound train …` shares every batch among N processes.
+
     Parameters
     ----------
     surrogate
@@ -354,10 +356,11 @@ def train(
     unchecked
         Train on a dataset that `lawbound check` finds wrong.
     option
-        NAME=VALUE, a hyperparameter; the value is read as JSON.
+        NAME=VALUE, a hyperparameter; the value is JSON, or a word.
     """
     from lawbound.datasets.store import open as open_dataset
     from lawbound.runs import fit, learner_of
+    from lawbound.surrogates.distributed import rank
 
     with _arguments():
         options = dict(arguments.named_value(text) for text in option or [])
@@ -378,7 +381,8 @@ def train(
             unchecked=unchecked,
             on_progress=lambda p: advance(p.epoch, p.epochs),
         )
-    console.print(f"{out}: {surrogate} trained on {data}.", highlight=False)
+    if rank() == 0:
+        console.print(f"{out}: {surrogate} trained on {data}.", highlight=False)
 
 
 @app.command
@@ -502,7 +506,7 @@ def reproduce(
     table
         A name that `lawbound list tables` shows.
     quick
-        A smaller version; frozen tables take seconds and are the same either way.
+        A smaller version: of the frozen tables the published rows and `auto`.
     out
         Folder for report.html, report.csv and report.json.
     """
@@ -514,14 +518,14 @@ def reproduce(
         if out is not None:
             check_path(out / "report.html")
     with progress(table) as advance:
-        result = reproduced(table, on_progress=advance)
+        result = reproduced(table, quick=quick, on_progress=advance)
     if out is not None:
         write_report(
             [(table, result)],
             out / "report.html",
             title=f"lawbound: {table}",
             config={"table": table, "quick": quick},
-            command=f"lawbound reproduce {table}",
+            command=f"lawbound reproduce {table}{' --quick' if quick else ''}",
         )
     if json:
         _print_json(as_json([(table, result)], table))

@@ -39,9 +39,10 @@ class SpectralConvolution(nn.Module):
         """û, (batch, 2, frequency, in), real and imaginary parts."""
         batch, *grid, channels = u.shape
         matrices = transforms(grid, self.modes, u.device)
-        z = matrices[-1].analysis @ u  # (batch, *grid[:-1], 2 · m, in)
+        z = _along(matrices[-1].analysis, u.reshape(-1, grid[-1], channels))  # (…, 2 · m, in)
         for axis in reversed(range(len(grid) - 1)):
-            z = matrices[axis].analysis @ z.reshape(batch, *grid[:axis], 2 * grid[axis], -1)
+            lines = batch * math.prod(grid[:axis])
+            z = _along(matrices[axis].analysis, z.reshape(lines, 2 * grid[axis], -1))
         return z.reshape(batch, 2, -1, channels)
 
     def _mixed(self, spectrum: Tensor) -> Tensor:
@@ -59,7 +60,7 @@ class SpectralConvolution(nn.Module):
         z = spectrum
         for axis in range(len(grid) - 1):
             lines = batch * math.prod(grid[:axis])
-            z = matrices[axis].synthesis @ z.reshape(lines, 4 * self.modes[axis], -1)
+            z = _along(matrices[axis].synthesis, z.reshape(lines, 4 * self.modes[axis], -1))
         last, lines = matrices[-1].synthesis, batch * math.prod(grid[:-1])
         # The sum with what goes around the convolution costs nothing here.
         return torch.baddbmm(
@@ -67,6 +68,11 @@ class SpectralConvolution(nn.Module):
             last.expand(lines, -1, -1),
             z.reshape(lines, 2 * self.modes[-1], outputs),
         ).reshape(rest.shape)
+
+
+def _along(matrix: Tensor, lines: Tensor) -> Tensor:
+    """The matrix times each of the lines, (line, n, channel); `matmul` would first lay the lines out anew."""
+    return torch.bmm(matrix.expand(len(lines), -1, -1), lines)
 
 
 class Transform(NamedTuple):
