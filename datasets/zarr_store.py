@@ -118,10 +118,15 @@ class Reader:
         """Names of all variables."""
         return list(self._arrays)
 
-    def rows(self, name: str, rows: NDArray[np.int64]) -> NDArray[Any]:
+    def rows(self, name: str, rows: NDArray[np.int64]) -> NDArray[Any] | list[NDArray[Any]]:
         """Values of a variable for some samples, one after the other."""
-        # All at once: most of the time of a chunk read alone is spent on the way to it.
-        return np.asarray(self._arrays[name].oindex[rows])
+        array = self._arrays[name]
+        low, high = int(rows.min()), int(rows.max()) + 1
+        # Most of the time of a chunk read alone is spent on the way to it, so what lies between may be read as well;
+        # `oindex`, which would pick, takes three times as long as chunk after chunk.
+        if array.ndim < 3 or 3 * rows.size >= high - low:
+            return np.asarray(array[low:high])[rows - low]
+        return [np.asarray(array[row]) for row in rows.tolist()]
 
     def close(self) -> None:
         """Nothing is held open."""
