@@ -61,8 +61,9 @@ class Dask:
             from distributed import Client
         except ImportError:
             raise ValueError("--scheduler needs dask; install it: pip install 'lawbound[dask]'.") from None
+        connect: Any = Client  # has no types
         try:
-            client = Client(self.address, timeout=self.timeout, set_as_default=False)
+            client = connect(self.address, timeout=self.timeout, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             raise ValueError(
                 f"No Dask scheduler answers at {self.address} ({error}); start one with `dask scheduler`, and give "
