@@ -49,13 +49,28 @@ def opened(path: Path) -> Iterator[xr.Dataset]:
         yield data
 
 
+@contextmanager
+def _no_chunks_kept() -> Iterator[None]:
+    """Files opened in here keep no chunks.
+
+    By default the library keeps 64 MB for each variable of each open file, up to a whole dataset in each worker. A chunk
+    is a sample here, and one in random order is hardly ever met again before all others were.
+    """
+    kept = netCDF4.get_chunk_cache()
+    netCDF4.set_chunk_cache(0, 1, 1.0)
+    try:
+        yield
+    finally:
+        netCDF4.set_chunk_cache(*kept)
+
+
 class Reader:
     """Some samples of some variables, from a file that stays open; only one thread at a time, which holds `NETCDF`."""
 
     def __init__(self, path: Path) -> None:
-        self._file = netCDF4.Dataset(path, "r")
+        with _no_chunks_kept():
+            self._file = netCDF4.Dataset(path, "r")
         self._file.set_auto_maskandscale(False)
-        self._variables: dict[str, Any] = {}
 
     @property
     def names(self) -> list[str]:
@@ -64,26 +79,12 @@ class Reader:
 
     def rows(self, name: str, rows: NDArray[np.int64]) -> NDArray[Any] | list[NDArray[Any]]:
         """Values of a variable for some samples, one after the other."""
-        variable = self._variables.get(name)
-        if variable is None:
-            variable = self._variables[name] = self._uncached(name)
+        variable = self._file.variables[name]
         low, high = int(rows.min()), int(rows.max()) + 1
         if variable.ndim < 3 or rows.size == high - low:
             return np.asarray(variable[low:high])[rows - low]
         # A chunk is a sample: what lies between is not worth unpacking.
         return [np.asarray(variable[row]) for row in rows.tolist()]
-
-    def _uncached(self, name: str) -> Any:
-        """A variable; where a chunk is a sample, none is kept after it was read.
-
-        By default the library keeps 64 MB of chunks for each variable of each open file, which samples in random order hardly ever
-        meet again, and copies each chunk once more.
-        """
-        variable = self._file.variables[name]
-        chunks = variable.chunking() if self._file.data_model.startswith("NETCDF4") else "contiguous"
-        if variable.ndim >= 3 and isinstance(chunks, list) and chunks[0] == 1:
-            variable.set_var_chunk_cache(0, 1, 1.0)
-        return variable
 
     def close(self) -> None:
         """Close the file."""
