@@ -17,7 +17,10 @@ from lawbound.constraints.piecewise import Held, Problem
 STEPS = 60  # of Newton; a handful is usual
 _TRIALS = 60  # of one line search
 _RIDGE = 1e-12  # added to a scaled Jacobian
-_OVERSHOOT = 0.9  # of the first slope
+_OVERSHOOT = 0.9  # of the first slope, for a whole step
+_INEXACT = 0.1  # of the first slope, for one that is not
+_DEFICIENT = 1e8  # times as long as rows by themselves would go
+_LEAN = 1e-6  # share of the unlimited Jacobian added to a deficient one
 
 
 def solved(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
@@ -34,23 +37,37 @@ def multipliers(problem: Problem, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     done = torch.zeros(len(y), dtype=torch.bool, device=y.device)
     todo = torch.arange(len(y), device=y.device)
     held, values = problem.settled(y)
-    size, gradient = problem.accuracy(values), problem.equations(values, y)
+    size, gradient = problem.accuracy(values, y, held), problem.equations(values, y, held)
     for step in range(STEPS + 1):
-        open_ = torch.nonzero((gradient.abs() > size[todo]).any(-1))[:, 0]
-        steps[todo], done[todo] = step, True
-        if not len(open_):
+        open_ = (gradient.abs() > size[todo]).any(-1)
+        done[todo] = ~open_
+        chosen = _chosen(open_)
+        if not len(chosen) or step == STEPS:
             break
-        done[todo[open_]] = False
-        if step == STEPS:
-            break
-        todo, held, gradient = todo[open_], held.take(open_), gradient[open_]
+        steps[todo] += open_
+        todo, held, gradient, open_ = todo[chosen], held.take(chosen), gradient[chosen], open_[chosen]
         part, start = problem.take(todo), y[todo]
-        ahead = -divided(part.jacobian(held), gradient)
+        ahead = torch.where(open_[:, None], -divided(part.jacobian(held), gradient), 0.0)
         search = _Slope(part, start, ahead)
         alpha = _length(search, (gradient * ahead).sum(-1))
         y[todo] = start + alpha[:, None] * ahead
         held, gradient = search.found(alpha)
     return y, steps, done
+
+
+def _ascent(problem: Problem, held: Held, gradient: Tensor) -> Tensor:
+    """Newton's direction; where bounds hold all that rows could move, one that the unlimited problem scales."""
+    jacobian = problem.jacobian(held)
+    ahead = -divided(jacobian, gradient)
+    diagonal = torch.diagonal(jacobian, dim1=-2, dim2=-1).abs()
+    size, length = (gradient.square() / diagonal.clamp_min(1e-300)).sum(-1), (gradient * ahead).sum(-1)
+    poor = torch.nonzero((diagonal == 0.0).any(-1) | (length > _DEFICIENT * size))[:, 0]
+    if len(poor):
+        part = _unlimited(problem.take(poor))
+        start = torch.zeros_like(gradient[poor])
+        whole = part.jacobian(part.settled(start)[0])
+        ahead[poor] = -divided(jacobian[poor] + _LEAN * whole, gradient[poor])
+    return ahead
 
 
 class _Slope:
@@ -69,7 +86,7 @@ class _Slope:
 
     def _there(self, part: Problem, y: Tensor) -> tuple[Held, Tensor]:
         held, values = part.settled(y)
-        return held, part.equations(values, y)
+        return held, part.equations(values, y, held)
 
     def found(self, alpha: Tensor) -> tuple[Held, Tensor]:
         """Structure and gradient at the lengths chosen; mostly they were just looked at."""
@@ -78,14 +95,25 @@ class _Slope:
         return self._there(self.problem, self.start + alpha[:, None] * self.ahead)
 
 
+def _unlimited(problem: Problem) -> Problem:
+    return replace(problem, order=None, chains=None, strength=None, lower=None, upper=None, factors=None)
+
+
+def _chosen(mask: Tensor) -> Tensor:
+    """Which entries to look at again. On a GPU all, while there are any: gathering some costs more than it saves."""
+    if mask.is_cuda and bool(mask.any()):
+        return torch.arange(len(mask), device=mask.device)
+    return torch.nonzero(mask)[:, 0]
+
+
 def _first(problem: Problem) -> Tensor:
     """The rows' duals that solve the problem without limits and factors."""
-    free = replace(problem, order=None, chains=None, strength=None, lower=None, upper=None, factors=None)
+    free = _unlimited(problem)
     y = problem.target.new_zeros(len(problem), problem.weights.shape[-2])
     if not y.shape[-1]:
         return y
     held, values = free.settled(y)
-    return y - divided(free.jacobian(held), free.equations(values, y))
+    return y - divided(free.jacobian(held), free.equations(values, y, held))
 
 
 def _coefficients(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
@@ -96,7 +124,7 @@ def _coefficients(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
     y = torch.cat([problem.target.new_zeros(len(problem), k), _first(problem)], dim=-1)
     y, gradient, fine = _followed(problem, y)
     held, values = problem.settled(y)
-    size = problem.accuracy(values)[:, :k]
+    size = problem.accuracy(values, y, held)[:, :k]
     todo = torch.arange(len(problem), device=y.device)
     for step in range(STEPS + 1):
         open_ = torch.nonzero((gradient.abs() > size[todo]).any(-1) & fine)[:, 0]
@@ -123,7 +151,8 @@ def _followed(problem: Problem, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     target = problem.target + (factors @ y[:, :k].unsqueeze(-1)).squeeze(-1)
     found, _, fine = multipliers(replace(problem, factors=None, target=target), y[:, k:])
     y = torch.cat([y[:, :k], found], dim=-1)
-    return y, problem.equations(problem.settled(y)[1], y)[:, :k], fine
+    held, values = problem.settled(y)
+    return y, problem.equations(values, y, held)[:, :k], fine
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,17 +189,18 @@ def _length(slope: Callable[[Tensor, Tensor], Tensor], first: Tensor) -> Tensor:
     alpha = torch.ones_like(first)
     low, high = torch.zeros_like(first), torch.full_like(first, torch.inf)
     todo = torch.arange(len(first), device=first.device)
-    for _ in range(_TRIALS):
+    for trial in range(_TRIALS):
         at = alpha[todo]
         now, was = slope(todo, at), first[todo]
-        over, under = now < -_OVERSHOOT * was, now > _OVERSHOOT * was
+        fine = (_INEXACT if trial else _OVERSHOOT) * was
+        over, under = now < -fine, now > fine
         high[todo[over]], low[todo[under]] = at[over], at[under]
         secant = (at * was / (was - now).clamp_min(1e-300)).clamp_min(0.1 * at)
         middle = 0.5 * (low[todo] + high[todo])
         shrunk = torch.where((low[todo] == 0.0) & (secant < 0.9 * high[todo]), secant, middle)
         grown = torch.where(torch.isfinite(high[todo]), middle, 4.0 * at)
         alpha[todo] = torch.where(over, shrunk, torch.where(under, grown, at))
-        todo = todo[over | under]
+        todo = todo[_chosen(over | under)]
         if not len(todo):
             break
     return alpha
@@ -193,6 +223,8 @@ def inverse(jacobian: Tensor) -> Tensor:
     """J⁻¹, the pseudo-inverse where rows repeat each other."""
     if not jacobian.shape[-1]:
         return jacobian
+    if jacobian.shape[-1] == 1:
+        return torch.where(jacobian.abs() > 0.0, 1.0 / jacobian, 0.0)
     scale = _scale(jacobian)
     scaled = jacobian * scale.unsqueeze(-1) * scale.unsqueeze(-2)
     found, info = torch.linalg.inv_ex(scaled)

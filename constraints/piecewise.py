@@ -163,7 +163,7 @@ class Problem:
             z = torch.where(held.place < 0, self.lower, torch.where(held.place > 0, self.upper, z))
         return z
 
-    def equations(self, values: Tensor, y: Tensor) -> Tensor:
+    def equations(self, values: Tensor, y: Tensor, held: Held) -> Tensor:
         """The residuals of the k + q equations."""
         multipliers = y[..., self.k :]
         live = torch.isfinite(self.noise)
@@ -173,6 +173,9 @@ class Problem:
             return rows
         c = y[..., : self.k]
         off = (values - self.target - (self.factors @ c.unsqueeze(-1)).squeeze(-1)) / self.metric
+        if not held.blocks.shape[-1]:
+            # What a free point is off by is −D Gᵀλ; said so, it divides no round-off by a small D.
+            off = torch.where(held.place == 0, -self.columns(multipliers), off)
         return torch.cat([c - (off.unsqueeze(-2) @ self.factors).squeeze(-2), rows], dim=-1)
 
     def slopes(self, held: Held, columns: Tensor) -> Tensor:
@@ -228,14 +231,18 @@ class Problem:
         gram[..., pairs[1], pairs[0]] = packed
         return gram
 
-    def accuracy(self, values: Tensor) -> Tensor:
-        """What round-off leaves of each equation at states of this size."""
+    def accuracy(self, values: Tensor, y: Tensor, held: Held) -> Tensor:
+        """What round-off leaves of each equation at states and duals of this size."""
         size = torch.maximum(values.abs(), self.target.abs())
         rows = replace(self, weights=self.weights.abs()).rows_of(size) + self.rhs.abs()
         if self.factors is None:
             return _ROUND_OFF * rows
-        off = (size / self.metric).unsqueeze(-2) @ self.factors.abs()
-        return _ROUND_OFF * torch.cat([1.0 + off.squeeze(-2), rows], dim=-1)
+        off = size / self.metric
+        if not held.blocks.shape[-1]:
+            pull = replace(self, weights=self.weights.abs()).columns(y[..., self.k :].abs())
+            off = torch.where(held.place == 0, pull, off)
+        through = (off.unsqueeze(-2) @ self.factors.abs()).squeeze(-2)
+        return _ROUND_OFF * torch.cat([1.0 + through, rows], dim=-1)
 
 
 def pooled_means(values: Tensor, weights: Tensor, blocks: Tensor) -> Tensor:

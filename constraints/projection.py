@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 
 from lawbound.constraints.newton import inverse, solved
-from lawbound.constraints.piecewise import EPS, Held, Problem
+from lawbound.constraints.piecewise import Held, Problem
 from lawbound.constraints.sets import Order
 
 _CHUNK = 2**25  # numbers of one working array; larger batches are taken in parts
+_LEAST = 1e-8  # of the largest variance: least diagonal beside factors
 _TOLERATED = 1e5  # times round-off: what Newton's method may leave
 
 
@@ -57,12 +58,16 @@ class Limits:
 
 
 class Nearest(NamedTuple):
-    """values: (..., n). multipliers λ: (..., q). free: which points lie off their bounds, (..., n). steps: (...)."""
+    """values: (..., n). multipliers λ: (..., q). free: which points lie off their bounds, (..., n). steps: (...).
+
+    blocks: the first point of each point's block of pooled neighbours, (..., n), int64; (..., 0) without chains.
+    """
 
     values: Tensor
     multipliers: Tensor
     free: Tensor
     steps: Tensor
+    blocks: Tensor
 
 
 class InfeasibleError(ValueError):
@@ -127,8 +132,8 @@ def nearest(
     z, d, b, noise, lower, upper, strength, u, cuts = (wide[i] for i in (0, 1, 2, 3, 5, 6, 7, 8, 9))
     assert z is not None and d is not None and b is not None and noise is not None
     if u is not None:
-        # A factor needs some diagonal to divide by; this little is below round-off of the sum.
-        d = d.clamp_min(EPS * float((d + u.square().sum(-1)).detach().amax()))
+        # A factor needs some diagonal to divide by: this share of the whole variance.
+        d = torch.maximum(d, _LEAST * (d + u.square().sum(-1)).detach().amax(-1, keepdim=True))
     size = weights.detach().square().sum(-1).sqrt()
     size = torch.where(size > 0.0, size, 1.0)
     problem = Problem(
@@ -142,9 +147,11 @@ def nearest(
     for _ in range(2):
         # Newton steps with the structure held: they take off the last round-off, and carry the derivative.
         values = problem.primal(y, held)
-        y = y - (inverted @ problem.equations(values, y).unsqueeze(-1)).squeeze(-1)
+        y = y - (inverted @ problem.equations(values, y, held).unsqueeze(-1)).squeeze(-1)
     values = problem.primal(y, held)
-    return Nearest(values, y[..., problem.k :] / size, place == 0, steps)
+    if not strict:
+        values = torch.where(y.isnan().any(-1, keepdim=True), torch.nan, values)
+    return Nearest(values, y[..., problem.k :] / size, place == 0, steps, blocks)
 
 
 def _double(tensor: Tensor) -> Tensor:
@@ -214,8 +221,9 @@ def _solved(problem: Problem, numbers: Tensor, batch: tuple[int, ...], strict: b
     y, steps, done = solved(problem)
     held, values = problem.settled(y)
     jacobian = problem.jacobian(held)
-    left = problem.equations(values, y)[:, problem.k :]
-    broken = ~done & (left.abs() > _TOLERATED * problem.accuracy(values)[:, problem.k :]).any(-1)
+    left = problem.equations(values, y, held)
+    broken = ~done & (left.abs() > _TOLERATED * problem.accuracy(values, y, held)).any(-1)
+    left = left[:, problem.k :]
     if not strict:
         y[broken] = torch.nan
     elif bool(broken.any()):

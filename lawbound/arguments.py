@@ -1,6 +1,7 @@
 """The texts of command-line arguments, read; each refuses with a sentence that shows the right form."""
 
 import json
+import re
 from typing import Any
 
 
@@ -37,10 +38,10 @@ def named_span(text: str) -> tuple[str, tuple[float, float]]:
 
 
 def named_value(text: str) -> tuple[str, Any]:
-    """`NAME=VALUE` with a JSON value; raises `ValueError` for anything else.
+    """`NAME=VALUE`, the value read as JSON, or as a word where it is one; raises `ValueError` for anything else.
 
-    >>> named_value("normalise=true")
-    ('normalise', True)
+    >>> named_value("normalise=true"), named_value("schedule=one-cycle")
+    (('normalise', True), ('schedule', 'one-cycle'))
     """
     name, equals, value = text.partition("=")
     try:
@@ -48,7 +49,11 @@ def named_value(text: str) -> tuple[str, Any]:
             raise ValueError
         return name, json.loads(value)
     except ValueError:
-        raise ValueError(f"--option {text} is not NAME=VALUE with a JSON value, such as width=64.") from None
+        if re.fullmatch(r"[a-z][a-z0-9_ -]*", value):
+            return name, value
+        raise ValueError(
+            f"--option {text} is not NAME=VALUE with a JSON value or a word, such as width=64 or schedule=step."
+        ) from None
 
 
 def part(text: str | None) -> tuple[int, int]:

@@ -335,6 +335,8 @@ def train(
 ) -> None:
     """Train a surrogate on the train split of a dataset, the best weights chosen on its valid split.
 
+    `torchrun --no-python --nproc-per-node N lawbound train …` shares every batch among N processes.
+
     Parameters
     ----------
     surrogate
@@ -354,10 +356,11 @@ def train(
     unchecked
         Train on a dataset that `lawbound check` finds wrong.
     option
-        NAME=VALUE, a hyperparameter; the value is read as JSON.
+        NAME=VALUE, a hyperparameter; the value is JSON, or a word.
     """
     from lawbound.datasets.store import open as open_dataset
     from lawbound.runs import fit, learner_of
+    from lawbound.surrogates.distributed import rank
 
     with _arguments():
         options = dict(arguments.named_value(text) for text in option or [])
@@ -378,7 +381,8 @@ def train(
             unchecked=unchecked,
             on_progress=lambda p: advance(p.epoch, p.epochs),
         )
-    console.print(f"{out}: {surrogate} trained on {data}.", highlight=False)
+    if rank() == 0:
+        console.print(f"{out}: {surrogate} trained on {data}.", highlight=False)
 
 
 @app.command

@@ -99,8 +99,8 @@ class OperatorLearner(OperatorOptions, ABC):
         not vary or that the inputs cannot tell apart, `training.Diverged`, and `training.OutOfMemory`.
         """
         where = training.chosen_device(device)
-        with distributed.group(where):
-            return _fit(self, train, valid, seed, where, folder, resume, on_progress)
+        distributed.join(where.type)
+        return _fit(self, train, valid, seed, where, folder, resume, on_progress)
 
     def restore(self, tensors: Mapping[str, Tensor], origin: Origin) -> "FittedOperator":
         """The surrogate whose `tensors()` these are; raises `ValueError` if they do not fit the options."""
@@ -231,10 +231,12 @@ def _fit(
     network = _networks(learner, origin, scaled, seeds).to(where)
     units = _units(scaled, origin, where)
     batches = Batches(learned, learner.batch, task.length(len(learned.times)), tuple(seeds), members)
-    fitted = FittedOperator(learner, network, origin)
+    fitted, space = FittedOperator(learner, network, origin), learned.space
 
     def loss(network: nn.Module, batch: Batch) -> Tensor:
-        out = task.answer(network, batch.samples, learned.space)
+        if batch.samples.lead[-1] == 0:  # a process without a share of the last, small batch: gradients of 0
+            return torch.stack([weights.sum() for weights in network.parameters()])[:0]
+        out = task.answer(network, batch.samples, space)
         return answer.loss(out, batch.samples.states, units, network, epoch=batch.epoch, count=batch.count)
 
     def validate(network: nn.Module) -> Tensor:

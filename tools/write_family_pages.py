@@ -202,7 +202,9 @@ def draw(family: Family) -> None:
 
     import lawbound as lb
 
-    data = lb.generate(family, 3, split="train", seed=1, nt=min(family.nt, 101))
+    data = lb.generate(family, 3, split="train", seed=1, nt=min(family.nt, 101)).set_coords(
+        list(family.parameters)
+    )
     field = "vorticity" if "vorticity" in data else "u"
     plane = "y" in data.dims
     figure, axes = plt.subplots(1, 4 if plane else 3, figsize=(8, 2.3), layout="constrained", sharey=True)

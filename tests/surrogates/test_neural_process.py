@@ -332,6 +332,25 @@ def test_options_of_prediction_do_not_stand_in_the_way_of_resuming(fitted, split
     assert equal_tensors(other.fit(*splits, seed=3, folder=tmp_path, resume=True), fitted)
 
 
+def test_compiled_training_minimises_the_same_loss_compiled(monkeypatch, splits):
+    seen = {}
+    monkeypatch.setattr(training, "train", lambda network, loss, *rest, **more: seen.update(more, loss=loss))
+    # A backend that runs what was traced: the compiler itself is PyTorch's affair, and slow.
+    traced = []
+    compiler = torch.compile
+    backend = lambda graph, inputs: traced.append(graph) or graph.forward  # noqa: E731
+    monkeypatch.setattr(torch, "compile", lambda function: compiler(function, backend=backend))
+    fitted = replace(SMALL, compiled=True).fit(*splits, seed=3)
+    assert seen["identity"]["compiled"]
+    points = torch.rand(2, 2, 5, 3, generator=torch.Generator().manual_seed(0))
+    batch = Batch(points[0], points[1])
+    with training.seeded(1, torch.device("cpu")):
+        compiled = seen["loss"](fitted.network.eval(), batch)
+    with training.seeded(1, torch.device("cpu")):
+        assert torch.equal(compiled, loss(fitted.network.eval(), batch))
+    assert traced
+
+
 @pytest.mark.parametrize("change", [{"width": 8}, {"normalise": True}, {"batch": 4}, {"context_seed": 1}])
 def test_a_training_with_other_options_is_not_resumed(splits, tmp_path, change):
     replace(SMALL, epochs=1).fit(*splits, folder=tmp_path)
