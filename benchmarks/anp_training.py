@@ -94,6 +94,7 @@ class Training:
         return self._eager
 
     def _captured(self) -> Callable[[], None]:
+        torch.cuda.synchronize()
         with torch.cuda.stream(torch.cuda.Stream()):
             for _ in range(5):
                 self._eager()

@@ -18,13 +18,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
+from pydantic import TypeAdapter
 from safetensors.torch import load_file
 
 import lawbound as lb
@@ -69,17 +70,20 @@ def main() -> None:
     parser.add_argument("--functions", type=int, default=10_000)
     parser.add_argument("--layouts", type=int, default=50, help="test functions for each published value")
     parser.add_argument("--epochs", type=int, default=500)
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="stop training by then, to go on later"
+    )
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     pairs = [(problem, seed) for problem in asked.problems for seed in asked.seeds]
     if "points" in asked.steps:
         for problem in asked.problems:
-            points(problem, asked.functions, asked.layouts, asked.out)
+            points(problem, asked.functions, asked.out)
     if "train" in asked.steps:
-        train(pairs, asked.epochs, asked.device, asked.out)
+        train(pairs, asked.epochs, asked.seconds, asked.device, asked.out)
     if "judge" in asked.steps:
         for problem, seed in pairs:
-            judge(problem, seed, asked.device, asked.out)
+            judge(problem, seed, asked.layouts, asked.device, asked.out)
         summary = [line for problem in asked.problems for line in summarised(asked.out, problem, asked.seeds)]
         write_text(asked.out / "published_anp.json", json.dumps(summary, indent=1) + "\n")
         for line in summary:
@@ -90,41 +94,44 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def points(problem: str, functions: int, layouts: int, out: Path) -> None:
-    """Solve what is not there yet, on all cores, and keep the points that training needs."""
-    jobs = Processes(os.cpu_count() or 1)
-    for split, count in {"train": functions, "valid": 100, "test": layouts * VALUES[problem]}.items():
-        family, config = configure(problem, count, seed=0, split=split, shard_size=-(-count // 64))
-        generate_into(out / "data" / f"{problem}-{split}", family, config, executor=jobs)
+def points(problem: str, functions: int, out: Path) -> None:
+    """Solve what is not there yet, on all cores, and keep the points that training needs and where they are from."""
     if (out / f"{problem}.npz").exists():
         return
-    arrays = {}
-    for number, split in enumerate(("train", "valid")):
-        data = opened(problem, split, out)
+    arrays: dict[str, Any] = {}
+    for number, (split, count, choices) in enumerate((("train", functions, CHOICES), ("valid", 100, 1))):
+        folder = out / "data" / f"{problem}-{split}"
+        family, config = configure(problem, count, seed=0, split=split, shard_size=-(-count // 64))
+        generate_into(folder, family, config, executor=Processes(os.cpu_count() or 1))
+        data = numbered(lb.open(folder, lazy=False), split)
+        if split == "train":
+            write_text(out / f"{problem}-origin.json", json.dumps(asdict(Origin.of(data, "u"))) + "\n")
         u, random = data.u.values, np.random.default_rng((0, number))
-        choices = CHOICES if split == "train" else 1
-        chosen = {"contexts": [context_points(data, seed=0)]}
-        chosen["targets"] = [target_points(data, random) for _ in range(choices)]
-        for what, sets in chosen.items():
-            for axis in ("times", "positions"):
-                stacked = np.stack([getattr(one, axis) for one in sets]).astype(np.uint16)
-                arrays[f"{split}_{what}_{axis}"] = stacked[0] if what == "contexts" else stacked
-            values = np.stack([one.values(u) for one in sets]).astype(np.float32)
-            arrays[f"{split}_{what}_values"] = values[0] if what == "contexts" else values
+        contexts, targets = (
+            context_points(data, seed=0),
+            [target_points(data, random) for _ in range(choices)],
+        )
+        for axis in ("times", "positions"):
+            arrays[f"{split}_contexts_{axis}"] = getattr(contexts, axis).astype(np.uint16)
+            arrays[f"{split}_targets_{axis}"] = np.stack([getattr(one, axis) for one in targets]).astype(
+                np.uint16
+            )
+        arrays[f"{split}_contexts_values"] = contexts.values(u).astype(np.float32)
+        arrays[f"{split}_targets_values"] = np.stack([one.values(u) for one in targets]).astype(np.float32)
         arrays |= {"t": data.t.values, "x": data.x.values}
-    with temporary(out / f"{problem}.npz").open("wb") as file:
-        np.savez(file, **arrays)
-    os.replace(file.name, out / f"{problem}.npz")
+    unfinished = temporary(out / f"{problem}.npz")
+    with unfinished.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    os.replace(unfinished, out / f"{problem}.npz")
 
 
-def opened(problem: str, split: str, out: Path) -> xr.Dataset:
-    """A split in memory; its samples bear numbers that no other split has."""
-    data = lb.open(out / "data" / f"{problem}-{split}", lazy=False)
+def numbered(data: xr.Dataset, split: str) -> xr.Dataset:
+    """Samples with numbers, which decide their context points, that no other split has."""
     first = {"train": 0, "valid": 1_000_000, "test": 2_000_000}[split]
-    return data.assign_coords(sample=data.sample + first)
+    return data.assign_coords(sample=data.sample.copy(data=data.sample.values + first))
 
 
-def train(pairs: list[tuple[str, int]], epochs: int, device: str, out: Path) -> None:
+def train(pairs: list[tuple[str, int]], epochs: int, seconds: float, device: str, out: Path) -> None:
     """A process for each network, dealt to the GPUs in turn."""
     cards = max(1, torch.cuda.device_count())
     script = Path(__file__).with_name("anp_training.py")
@@ -138,12 +145,13 @@ def train(pairs: list[tuple[str, int]], epochs: int, device: str, out: Path) -> 
             str(out / f"{problem}-{seed}"),
         ]
         command += ["--seed", str(seed), "--epochs", str(epochs), "--device", device]
+        command += ["--seconds", str(seconds)]
         running.append(subprocess.Popen(command, env={**os.environ, "CUDA_VISIBLE_DEVICES": str(i % cards)}))
     if failed := sum(process.wait() != 0 for process in running):
         raise SystemExit(f"{failed} of {len(running)} trainings failed; see above.")
 
 
-def judge(problem: str, seed: int, device: str, out: Path) -> None:
+def judge(problem: str, seed: int, layouts: int, device: str, out: Path) -> None:
     """Make a run folder a checkpoint of ours, and compare on the published values."""
     result, folder = out / f"{problem}-{seed}.json", out / f"{problem}-{seed}"
     if result.exists():
@@ -151,18 +159,19 @@ def judge(problem: str, seed: int, device: str, out: Path) -> None:
     learner = AttentiveNeuralProcess()
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     if not (folder / CONFIG).exists():
-        origin = Origin.of(opened(problem, "valid", out), "u")
+        origin = TypeAdapter(Origin).validate_json((out / f"{problem}-origin.json").read_text())
         learner = replace(learner, epochs=log[-1]["epoch"])
         save(folder, learner, learner.restore(load_file(folder / MODEL), origin), seed=seed)
     fitted = lb.load(folder)
     assert isinstance(fitted, FittedNeuralProcess)
     network = fitted.network.to(device)
+    data = numbered(lb.generate(problem, layouts * VALUES[problem], split="test"), "test")
     parts = {}
     for masks in (True, False):
         judged = FittedNeuralProcess(
             replace(fitted.learner, dropout_at_prediction=masks), network, fitted.origin
         )
-        found = compare({"anp": judged}, opened(problem, "test", out), times=1, seed=seed)
+        found = compare({"anp": judged}, data, times=1, seed=seed)
         parts["dropout on" if masks else "dropout off"] = found.to_json()
     report = {
         "problem": problem, "seed": seed, "epochs": log[-1]["epoch"], "seconds": log[-1]["seconds"],

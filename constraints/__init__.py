@@ -8,6 +8,7 @@ from lawbound.constraints.constraint import Admissible, Constraint, Stack
 from lawbound.constraints.divergence import DivergenceFree
 from lawbound.constraints.energy import Energy
 from lawbound.constraints.enforcement import Condition, Enforced, Enforcement, Project, Report, enforce
+from lawbound.constraints.flux_conservation import FluxConservation
 from lawbound.constraints.period import Initial, Periodic
 from lawbound.constraints.sets import Box, Curved, Order, Phases, Rows, Variation
 from lawbound.constraints.shape import Monotone, TotalVariation, TwoPhase
@@ -26,6 +27,7 @@ __all__ = [
     "Energy",
     "Enforced",
     "Enforcement",
+    "FluxConservation",
     "Initial",
     "MaximumPrinciple",
     "Monotone",

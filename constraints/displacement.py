@@ -100,11 +100,17 @@ def shifted(values: Tensor, widths: Tensor, total: Tensor) -> Displaced:
 
 
 def refronted(
-    values: Tensor, widths: Tensor, total: Tensor, level: Tensor, lower: Tensor, upper: Tensor, trust: float
+    values: Tensor,
+    widths: Tensor,
+    total: Tensor,
+    level: Tensor,
+    lower: Tensor,
+    upper: Tensor,
+    down_to: Tensor | float,
 ) -> Displaced:
     """Two phases from a profile whose front is smeared or in the wrong place: cell averages with one front at X.
 
-    u is kept up to x_e, where it first falls below u_e = level + trust (upper − level); from there a straight line falls
+    u is kept up to x_e, where it first falls below u_e = level + down_to (upper − level); from there a straight line falls
     to `level` at X, and beyond there is `lower` alone, X being where the total comes out:
 
         ∫_0^{x_e} u dx + (X − x_e) (u_e + level) / 2 + (L − X) lower = total.
@@ -119,7 +125,7 @@ def refronted(
         """How many cells from the wall on are at or above this."""
         return (values >= least[..., None]).cumprod(-1).sum(-1)
 
-    end = level + trust * (upper - level)
+    end = level + down_to * (upper - level)
     kept = run(end)
     capped = torch.minimum(values, upper[..., None])
     faces, integral = _cumulative(capped, widths)
@@ -212,25 +218,39 @@ class Displace:
     an `UnbracketedError` where no displacement meets a row, or take the `nearest` state there. Right-hand sides with
     a tolerance are drawn anew for each sample. In the report the multipliers are s − 1 or δ.
 
-    With two phases the profile is kept from `upper` down to level + trust (upper − level), a value that a smeared front
-    has not spoilt yet, and the rest is made anew, see `refronted`.
+    With two phases the profile is kept from `upper` down to level + down_to (upper − level), a value that a smeared front
+    has not spoilt yet, and the rest is made anew, see `refronted`. How far down is a guess: with down_to = (a, b) each
+    sample has its own, uniform between a and b, and the mean the middle.
+
+    mean: `moved` is the moved mean, which obeys; `expected` the average of `retraction.SAMPLES` moved samples, which
+    meets the rows, bounds and orders too, and is nearer in mean square, but has a front as broad as it is uncertain.
     """
 
     how: Literal["stretch", "shift"] = "stretch"
     wall: Literal["higher", "lo", "hi"] = "higher"
     otherwise: Literal["raise", "nearest"] = "raise"
-    trust: float = 0.5
+    down_to: float | tuple[float, float] = 0.5
+    mean: Literal["moved", "expected"] = "moved"
 
     def __post_init__(self) -> None:
         for name, known in (
             ("how", ("stretch", "shift")),
             ("wall", ("higher", "lo", "hi")),
             ("otherwise", ("raise", "nearest")),
+            ("mean", ("moved", "expected")),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"`Displace` got {name}={getattr(self, name)!r}; give {' or '.join(known)}.")
-        if not 0.0 <= self.trust <= 1.0:
-            raise ValueError(f"`Displace` got trust={self.trust}; give a number from 0 to 1.")
+        low, high = self.depths
+        if not 0.0 <= low <= high <= 1.0:
+            raise ValueError(
+                f"`Displace` got down_to={self.down_to}; give a number from 0 to 1, or two in order."
+            )
+
+    @property
+    def depths(self) -> tuple[float, float]:
+        """The least and the greatest down_to."""
+        return (self.down_to, self.down_to) if isinstance(self.down_to, int | float) else self.down_to
 
     @property
     def name(self) -> str:
@@ -239,7 +259,7 @@ class Displace:
 
     def __call__(self, means: Tensor, covariance: Covariance, admissible: Admissible) -> Updated:
         """See the class; raises `ValueError` for sets that a displacement cannot meet."""
-        totals = _totals(admissible)
+        totals = totals_of(admissible)
         onto = Target.of(admissible, means.device)
         assert onto.rows is not None
         exact = torch.where(torch.isfinite(onto.rows.noise), 0.0, torch.inf)
@@ -252,8 +272,11 @@ class Displace:
                 "`displace` puts the front within a cell, whose value is then an average; say `mixed_cell=True` of the two "
                 "phases, or use `condition`."
             )
-        values, parameters = mover(means, hard)
+        values, parameters = mover(means, hard, means.new_tensor(self.depths).mean().expand(means.shape[:-1]))
         after = Carried(covariance, means, values, mover, onto)
+        if self.mean == "expected":
+            values = values + after.offset
+            after = replace(after, means=values)
         return Updated(values, after, parameters, parameters.new_zeros(means.shape[:-1]))
 
     def _from_above(self, pooled: Tensor) -> Tensor:
@@ -263,7 +286,7 @@ class Displace:
         return torch.full(pooled.shape[:-1], self.wall == "hi", device=pooled.device)
 
 
-def _totals(admissible: Admissible) -> list[slice]:
+def totals_of(admissible: Admissible) -> list[slice]:
     """Where each row's weights lie; raises `ValueError` unless each is a total along a line of its own."""
     others = (admissible.variation, *admissible.curved)
     named = [part.label if hasattr(part, "label") else ", ".join(part.labels) for part in others if part]
@@ -305,15 +328,15 @@ class Mover:
         """For the given draws."""
         return replace(self, metric=self.metric[index])
 
-    def __call__(self, states: Tensor, onto: Target) -> tuple[Tensor, Tensor]:
-        """States that obey, and the parameters of their displacements, (..., row)."""
+    def __call__(self, states: Tensor, onto: Target, down_to: Tensor) -> tuple[Tensor, Tensor]:
+        """States that obey, and the parameters of their displacements, (..., row). down_to: (...)."""
         rows, limits = onto.rows, onto.limits
         assert rows is not None
         shaped = limits.order is not None or limits.lower is not None
         free = replace(onto, rows=None, phases=None)
         values = nearest_admissible(states, self.metric, free).values if shaped else states
         if onto.phases is not None:
-            return self._two_phases(values, onto)
+            return self._two_phases(values, onto, down_to)
         moves = {"stretch": stretched, "shift": shifted}
         parameters, lost = [], torch.zeros(states.shape[:-1], dtype=torch.bool, device=states.device)
         for row, (part, above) in enumerate(zip(self.totals, self.from_above, strict=True)):
@@ -337,7 +360,7 @@ class Mover:
             values = nearest_admissible(values, metric, onto).values
         return values, torch.stack(parameters, dim=-1)
 
-    def _two_phases(self, values: Tensor, onto: Target) -> tuple[Tensor, Tensor]:
+    def _two_phases(self, values: Tensor, onto: Target, down_to: Tensor) -> tuple[Tensor, Tensor]:
         rows, phases = onto.rows, onto.phases
         assert rows is not None and phases is not None
         total, live = (a[..., 0].expand(values.shape[:-1]) for a in (rows.rhs, torch.isfinite(rows.noise)))
@@ -345,7 +368,7 @@ class Mover:
             torch.from_numpy(np.ascontiguousarray(a)).to(values.device).expand(values.shape[:-1])
             for a in (phases.level, phases.lower, phases.upper)
         )
-        found = refronted(values, rows.weights[0], total, level, lower, upper, self.how.trust)
+        found = refronted(values, rows.weights[0], total, level, lower, upper, down_to)
         lawful = torch.from_numpy(phases.violation(values.detach().cpu().numpy())[..., 0] <= _OFF).to(
             values.device
         )
@@ -413,8 +436,8 @@ def _polished(values: Tensor, widths: Tensor, total: Tensor, wanted: Tensor) -> 
 class Carried:
     """The law of samples carried by a map, T(m + e) − T(m), e ~ N(0, Σ): not Gaussian, known by its samples.
 
-    start: m, and means: T(m), (draw, sample, t, n). The variance is the mean square distance of
-    `retraction.SAMPLES` carried samples, over all draws together, from T(m).
+    start: m, and means: T(m), or the expected T(m + e), (draw, sample, t, n). The variance is the mean square distance
+    from it of `retraction.SAMPLES` carried samples, over all draws together.
     """
 
     base: Covariance
@@ -434,26 +457,34 @@ class Carried:
         return self.base.shape
 
     def variance(self) -> Tensor:
-        """Second moment about T(m), the same at every call."""
-        return self._variance
+        """Second moment about the means, the same at every call."""
+        return self._moments[1]
+
+    @property
+    def offset(self) -> Tensor:
+        """First moment about the means."""
+        return self._moments[0]
 
     @cached_property
-    def _variance(self) -> Tensor:
+    def _moments(self) -> tuple[Tensor, Tensor]:
         rounds = -(-SAMPLES // len(self.means))
         generator = torch.Generator().manual_seed(0)
-        total = torch.zeros_like(self.means)
+        first, second = torch.zeros_like(self.means), torch.zeros_like(self.means)
         for _ in range(rounds):
-            total += self.sample(generator).square()
-        return total / rounds
+            off = self.sample(generator)
+            first, second = first + off, second + off.square()
+        return first / rounds, second / rounds
 
     def sample(self, generator: torch.Generator) -> Tensor:
-        """One carried sample for every batch entry, less T(m)."""
+        """One carried sample for every batch entry, less the means."""
         states = self.start + self.base.sample(generator)
         onto = self.onto.perturbed(generator, states.shape)
         assert onto.rows is not None
         exact = torch.where(torch.isfinite(onto.rows.noise), 0.0, torch.inf)
         onto = replace(onto, rows=onto.rows._replace(noise=exact))
-        return self.mover(states, onto)[0] - self.means
+        low, high = self.mover.how.depths
+        drawn = torch.rand(states.shape[:-1], dtype=states.dtype, generator=generator).to(states.device)
+        return self.mover(states, onto, low + (high - low) * drawn)[0] - self.means
 
     def take(self, index: Tensor) -> "Carried":
         """Entries of the first batch dimension."""

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lawbound.constraints.admissible import Target, nearest_admissible
+from lawbound.constraints.admissible import Target
+from lawbound.constraints.automatic import Automatic
 from lawbound.constraints.conditioning import UnreachableError, Updated, condition
 from lawbound.constraints.constraint import Admissible, Constraint, widened
 from lawbound.constraints.displacement import Displace, UnbracketedError
-from lawbound.constraints.newton import inverse
 from lawbound.constraints.projection import InfeasibleError
-from lawbound.constraints.retraction import Pushed, Retracted
+from lawbound.constraints.retraction import Pushed, moved
 from lawbound.datasets import schema
 from lawbound.surrogates.covariance import Covariance, Diagonal
 from lawbound.surrogates.low_rank import DiagonalLowRank
@@ -170,47 +170,25 @@ def metric_of(covariance: Covariance) -> tuple[Tensor, Tensor | None]:
     return covariance.variance(), None
 
 
-def moved(
-    means: Tensor,
-    covariance: Covariance,
-    admissible: Admissible,
-    onto: Target,
-    metric: Tensor,
-    factors: Tensor | None,
-) -> Updated:
-    """Means and samples each taken to the nearest admissible state in the metric."""
-    found = nearest_admissible(means, metric, onto, factors)
-    rows = onto.rows
-    exact = rows is not None and not bool((rows.noise > 0.0).any())
-    if (
-        rows is not None
-        and exact
-        and admissible.linear
-        and factors is None
-        and not isinstance(covariance, Pushed)
-    ):
-        gram = torch.einsum("qn,...n,rn->...qr", rows.weights, metric, rows.weights)
-        after: Covariance = Retracted(covariance, rows.weights, metric, inverse(gram))
-    else:
-        after = Pushed(covariance, means, found.values, metric, factors, onto)
-    return Updated(found.values, after, found.multipliers, found.bound)
-
-
 #: The enforcements that can be named.
-ENFORCEMENTS: dict[str, Callable[[], Enforcement]] = {
+ENFORCEMENTS: dict[str, Callable[..., Enforcement]] = {
     "condition": Condition,
     "project": Project,
     "displace": Displace,
+    "auto": Automatic,
 }
 
 
 def enforcement(how: str | Enforcement) -> Enforcement:
-    """The enforcement of that name; raises `ValueError` for an unknown one."""
-    if not isinstance(how, str):
-        return how
-    if how not in ENFORCEMENTS:
-        raise ValueError(f"`{how}` is not an enforcement; there are {', '.join(ENFORCEMENTS)}.")
-    return ENFORCEMENTS[how]()
+    """The enforcement of that name, with its own choices; raises `ValueError` for an unknown one."""
+    return enforcement_class(how)() if isinstance(how, str) else how
+
+
+def enforcement_class(name: str) -> Callable[..., Enforcement]:
+    """What makes enforcements of that name; raises `ValueError` for an unknown one."""
+    if name not in ENFORCEMENTS:
+        raise ValueError(f"`{name}` is not an enforcement; there are {', '.join(ENFORCEMENTS)}.")
+    return ENFORCEMENTS[name]
 
 
 def enforce(prediction: Prediction, constraint: Constraint, how: str | Enforcement = "condition") -> Enforced:

@@ -39,16 +39,15 @@ def multipliers(problem: Problem, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     held, values = problem.settled(y)
     size, gradient = problem.accuracy(values, y, held), problem.equations(values, y, held)
     for step in range(STEPS + 1):
-        open_ = torch.nonzero((gradient.abs() > size[todo]).any(-1))[:, 0]
-        steps[todo], done[todo] = step, True
-        if not len(open_):
+        open_ = (gradient.abs() > size[todo]).any(-1)
+        done[todo] = ~open_
+        chosen = _chosen(open_)
+        if not len(chosen) or step == STEPS:
             break
-        done[todo[open_]] = False
-        if step == STEPS:
-            break
-        todo, held, gradient = todo[open_], held.take(open_), gradient[open_]
+        steps[todo] += open_
+        todo, held, gradient, open_ = todo[chosen], held.take(chosen), gradient[chosen], open_[chosen]
         part, start = problem.take(todo), y[todo]
-        ahead = _ascent(part, held, gradient)
+        ahead = torch.where(open_[:, None], -divided(part.jacobian(held), gradient), 0.0)
         search = _Slope(part, start, ahead)
         alpha = _length(search, (gradient * ahead).sum(-1))
         y[todo] = start + alpha[:, None] * ahead
@@ -98,6 +97,13 @@ class _Slope:
 
 def _unlimited(problem: Problem) -> Problem:
     return replace(problem, order=None, chains=None, strength=None, lower=None, upper=None, factors=None)
+
+
+def _chosen(mask: Tensor) -> Tensor:
+    """Which entries to look at again. On a GPU all, while there are any: gathering some costs more than it saves."""
+    if mask.is_cuda and bool(mask.any()):
+        return torch.arange(len(mask), device=mask.device)
+    return torch.nonzero(mask)[:, 0]
 
 
 def _first(problem: Problem) -> Tensor:
@@ -194,7 +200,7 @@ def _length(slope: Callable[[Tensor, Tensor], Tensor], first: Tensor) -> Tensor:
         shrunk = torch.where((low[todo] == 0.0) & (secant < 0.9 * high[todo]), secant, middle)
         grown = torch.where(torch.isfinite(high[todo]), middle, 4.0 * at)
         alpha[todo] = torch.where(over, shrunk, torch.where(under, grown, at))
-        todo = todo[over | under]
+        todo = todo[_chosen(over | under)]
         if not len(todo):
             break
     return alpha
@@ -217,6 +223,8 @@ def inverse(jacobian: Tensor) -> Tensor:
     """J⁻¹, the pseudo-inverse where rows repeat each other."""
     if not jacobian.shape[-1]:
         return jacobian
+    if jacobian.shape[-1] == 1:
+        return torch.where(jacobian.abs() > 0.0, 1.0 / jacobian, 0.0)
     scale = _scale(jacobian)
     scaled = jacobian * scale.unsqueeze(-1) * scale.unsqueeze(-2)
     found, info = torch.linalg.inv_ex(scaled)

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from lawbound.constraints.admissible import Target, nearest_admissible
+from lawbound.constraints.conditioning import Updated
+from lawbound.constraints.constraint import Admissible
+from lawbound.constraints.newton import inverse
 from lawbound.surrogates.covariance import Covariance, apply_rows, as_blocks, as_rows, explained_by_columns
 
 #: Samples, over all draws together, from which the variance of a moved prediction is taken.
@@ -186,3 +189,29 @@ class Pushed:
             "A prediction that was moved onto bounds or shapes is known by its samples only; impose all constraints "
             "at once, stacked with `&`, on the prediction as it was."
         )
+
+
+def moved(
+    means: Tensor,
+    covariance: Covariance,
+    admissible: Admissible,
+    onto: Target,
+    metric: Tensor,
+    factors: Tensor | None,
+) -> Updated:
+    """Means and samples each taken to the nearest admissible state in the metric."""
+    found = nearest_admissible(means, metric, onto, factors)
+    rows = onto.rows
+    exact = rows is not None and not bool((rows.noise > 0.0).any())
+    if (
+        rows is not None
+        and exact
+        and admissible.linear
+        and factors is None
+        and not isinstance(covariance, Pushed)
+    ):
+        gram = torch.einsum("qn,...n,rn->...qr", rows.weights, metric, rows.weights)
+        after: Covariance = Retracted(covariance, rows.weights, metric, inverse(gram))
+    else:
+        after = Pushed(covariance, means, found.values, metric, factors, onto)
+    return Updated(found.values, after, found.multipliers, found.bound)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lawbound.datasets.costs import CORE_SECONDS
 from lawbound.datasets.family import Distribution, Family
 from lawbound.datasets.plugins import load_all
 from lawbound.solvers.grid import of_points, on_plane
@@ -10,7 +11,7 @@ from lawbound.solvers.grid import of_points, on_plane
 
 @dataclass(frozen=True)
 class Entry:
-    """What `lawbound list problems` says of a family."""
+    """What `lawbound list problems` says of a family; `core_seconds` is what a sample costs, where that was measured."""
 
     name: str
     title: str
@@ -21,6 +22,7 @@ class Entry:
     times: str
     grid: str
     laws: tuple[str, ...]
+    core_seconds: float | None
 
 
 def entries() -> list[Entry]:
@@ -44,4 +46,5 @@ def _entry(family: Family) -> Entry:
         times=f"[{family.times[0]:g}, {family.times[1]:g}]",
         grid=f"{' × '.join(map(str, grid.shape))} {'points' if of_points(grid) else 'cells'} × {family.nt} times",
         laws=family.laws,
+        core_seconds=CORE_SECONDS.get(family.name),
     )

@@ -3,9 +3,9 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import get_ident
 from typing import NamedTuple
@@ -42,10 +42,14 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset that is read block by block; `splits` has the number of samples of each."""
+    """A dataset that is read block by block; `splits` has the number of samples of each.
+
+    `on_block(done, samples)` is told how far the reading is.
+    """
 
     template: xr.Dataset
     splits: dict[str, int]
+    on_block: Callable[[int, int], None] = field(default=lambda done, samples: None, compare=False)
 
     @property
     def samples(self) -> int:
@@ -63,8 +67,10 @@ class Source:
         return all(self.template[name].dtype == np.float32 for name in schema.state_variables(self.template))
 
     @classmethod
-    def of(cls, data: xr.Dataset | str | Path) -> "Source":
-        """A dataset, a file or a folder; raises `ValueError` if it is none of ours, damaged or not finite."""
+    def of(cls, data: "xr.Dataset | str | Path | Source") -> "Source":
+        """A dataset, a file, a store or a folder; raises `ValueError` if it is none of ours, damaged or not finite."""
+        if isinstance(data, Source):
+            return data
         whole = data if isinstance(data, xr.Dataset) else store.open(data, lazy=True)
         schema.require(whole.isel({schema.SAMPLE: slice(BLOCK)}), "The dataset to export")
         splits = {name: members_of(whole, name).size for name in splits_of(whole)}
@@ -79,6 +85,7 @@ class Source:
             piece = self.template.isel({schema.SAMPLE: slice(start, start + BLOCK)}).load()
             schema.require_finite(piece)
             yield start, piece
+            self.on_block(start + piece.sizes[schema.SAMPLE], self.samples)
 
     def blocks(self) -> Iterator[Block]:
         """All samples, neighbours of one split together."""

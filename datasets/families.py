@@ -114,6 +114,9 @@ DIFFUSION = Family(
     name="diffusion",
     title="linear diffusion of a decaying sine",
     equation="u_t = k u_xx",
+    about="""A sine between cold walls decays as e^{−kt}. Positive and negative halves cancel, so that ∫u dx is 0 at all times while
+both halves lose heat through the walls: a model that loses the symmetry is seen at once in its mass. The "easy" member of the
+porous medium equation: linear, smooth, with all values between −1 and 1.""",
     references=_REFERENCE,
     parameters={"k": "diffusivity"},
     splits=only(
@@ -135,6 +138,9 @@ PME = Family(
     name="pme",
     title="porous medium equation, front entering an empty domain",
     equation="u_t = (u^m u_x)_x",
+    about="""The inlet is raised as (mt)^{1/m}, and a front enters the empty interval at speed 1. The larger m, the steeper it is: at the
+front u_x is infinite for m > 1, and the solution has a corner for m = 1. The conductivity u^m vanishes ahead of the front, so
+that the equation degenerates there; the mass grows as t^{1 + 1/m}. Smooth models smear the front and put mass ahead of it.""",
     references=_REFERENCE,
     parameters={"m": "exponent of the conductivity k(u) = u^m"},
     splits=only(
@@ -159,6 +165,10 @@ STEFAN = Family(
     name="stefan",
     title="one-phase Stefan problem, jump of u_star at the front",
     equation="u_t = (k(u) u_x)_x, k = 1 where u ≥ u_star, else 0",
+    about="""Melting without a mushy zone. The wall is held at u = 1, the interval is empty, and heat is conducted only where u has reached
+`u_star`: a front at α√t, where u jumps from `u_star` to 0. The scheme takes the integral mean of k at a face, so that every cell
+that the front fills leaves a step in u(t) (the guide shows it beside other means). Where the front is decides most of
+a model's error.""",
     references=_REFERENCE,
     parameters={"u_star": "value of u at which the conductivity jumps"},
     splits=only(

@@ -24,6 +24,10 @@ CAVITY = Family(
     name="cavity",
     title="fluid in a square, moved by a lid whose speed changes at random",
     equation="u_t + (u . grad) u = -grad p + Laplace(u) / Re, div u = 0",
+    about="""It stands for BOON's cavity, whose data and generator were never published. The lid moves with 16 x² (1 − x)² times a random
+speed between 0.5 and 1.5 that changes over times of about 0.5, and starts smoothly, so that vorticity stays finite in the corners. Stored are
+velocities, pressure (of mean 0), vorticity and streamfunction; the divergence vanishes to round-off at every point.
+`--param reynolds=100:100` keeps to one Reynolds number.""",
     references="Saad et al., ICLR 2023, arXiv:2212.07477 (equation)",
     parameters={"reynolds": "Reynolds number"},
     splits=only(

@@ -77,6 +77,9 @@ HEAT_NEUMANN = Family(
     name="heat-neumann",
     title="rod with an insulated end and a heater at the other",
     equation="u_t = k u_xx, u_x(0) = 0, u_x(1) = 5 sin(pi t)",
+    about="""BOON's rod: insulated at one end, at the other a heater with the gradient 5 sin πt, and a cosine at the start. The heater's flux is
+prescribed, so ∫u dx is known from boundary data alone. The initial state does not fit the heater's end unless ω is a whole number: a thin
+layer starts there. Their code ends at t = 0.5 and their text at t = 2; the default is 2, `--times 0:0.5` gives the other.""",
     references=_REFERENCE,
     parameters={"omega": "wavenumber of the initial cos(omega pi x)", "k": "diffusivity"},
     splits=only(
@@ -103,6 +106,9 @@ STOKES = Family(
     name="stokes",
     title="fluid over a wall that moves back and forth",
     equation="u_t = nu u_yy, u(0) = 2 cos(omega t)",
+    about="""BOON's Stokes problem: fluid over a wall that moves back and forth. The motion decays over √(2ν/ω): 0.26 for ν = 0.1, 0.024 for
+ν = 0.001, where almost all that happens is next to one wall. Both walls carry the closed form's values. ν takes 0.1, 0.02, 0.005,
+0.002 and 0.001 in turn; `--param nu=0.1:0.1` keeps to one.""",
     references=_REFERENCE,
     parameters={"omega": "frequency of the wall", "nu": "viscosity"},
     splits=only(
@@ -133,6 +139,10 @@ HEAT_DIRICHLET = Family(
     name="heat-dirichlet",
     title="heat between walls at random temperatures",
     equation="u_t = k u_xx, u(0) = l(t), u(1) = r(t)",
+    about="""A random field between walls whose temperatures change at random, independent of each other and of the field. The field has
+the correlation length 0.15, the walls have the time 0.25, both of mean 0 and variance 1; the field starts where the walls are. The flux
+through the walls is part of the solution, so ∫u dx is read off the ledger: a model that uses it is told something that a user
+would have to measure.""",
     references="none; random functions after Rahimi, Recht, NIPS 2007",
     parameters={"k": "diffusivity"},
     splits=only("k", _DIFFUSIVITIES),
@@ -154,6 +164,9 @@ HEAT_ROBIN = Family(
     name="heat-robin",
     title="heat exchanged with random surroundings",
     equation="u_t = k u_xx, du/dn = Bi (ambient(t) - u) at both ends",
+    about="""A random field exchanges heat with random surroundings at both ends, −k ∂u/∂n = h (u − ambient), the Biot numbers h/k of the two
+ends being drawn independently. Small numbers are nearly insulated ends, large ones nearly follow the surroundings. Field and
+surroundings have the correlation lengths 0.15 and 0.25.""",
     references="none; random functions after Rahimi, Recht, NIPS 2007",
     parameters={
         "biot_lo": "Biot number of the lower end",

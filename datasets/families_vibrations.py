@@ -62,6 +62,8 @@ WAVE = Family(
     name="wave",
     title="string held at both ends",
     equation="u_tt = c^2 u_xx, u(0) = u(1) = 0",
+    about="""A string held at both ends, let go from rest: eight modes with amplitudes N(0, n⁻²). The motion is periodic with the period 2/c
+and smooth in time; the energy stays. u_t is stored beside u, which the energy needs.""",
     references="none",
     parameters={"c": "speed"},
     splits=only(
@@ -88,6 +90,9 @@ WAVE_2D = Family(
     name="wave-2d",
     title="drum with free sides",
     equation="u_tt = c^2 (u_xx + u_yy), du/dn = 0",
+    about="""It stands for BOON's wave equation on a square with free sides, whose data were never published: 6 × 6 modes with amplitudes
+N(0, (1 + m² + n²)⁻²), let go from rest, with c = 1. The mean of u stays, since the mode without waves does not move, and so does the energy.
+Unlike the string's, the motion never repeats itself.""",
     references="Saad et al., ICLR 2023, arXiv:2212.07477 (equation and walls)",
     parameters={"c": "speed"},
     splits=only(

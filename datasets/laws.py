@@ -80,10 +80,22 @@ def laws_of_family(
     return laws
 
 
+def rhs_source(family: Family, problem: Problem, law: str, closed_form: bool) -> str:
+    """Where the right-hand side of a family's law comes from: one of `schema.RHS_SOURCES`."""
+    if law != "conservation" or (closed_form and family.mass_tolerance is not None):
+        return "analytic"
+    return _balance_source(problem)
+
+
+def _balance_source(problem: Problem) -> str:
+    """Of a balance of points, what enters may be known beforehand; of cells it is always read off the ledger."""
+    given = all(isinstance(wall, Neumann | Periodic) for wall in problem.walls.sides.values())
+    return "boundary-data" if given and of_points(problem.grid) else "ledger"
+
+
 def _ledger_law(trajectories: Sequence[Trajectory], rounding: float) -> Law:
     """b(t) is what was there, what the walls let in and what was produced; values are stored up to `rounding`."""
     first = trajectories[0].problem
-    given = all(isinstance(wall, Neumann | Periodic) for wall in first.walls.sides.values())
     start = np.stack([run.total[0] if run.mass is None else run.mass[0] for run in trajectories])
     rhs = start[:, None] + np.stack([run.inflow.sum(axis=1) + run.produced for run in trajectories])
     total = np.stack([run.total for run in trajectories])
@@ -94,8 +106,7 @@ def _ledger_law(trajectories: Sequence[Trajectory], rounding: float) -> Law:
     # Values at points say what the total is up to their quadrature, which the solver's own total shows.
     known = np.stack([run.mass for run in trajectories if run.mass is not None])
     quadrature = 2.0 * np.abs(total - known)
-    source = "boundary-data" if given else "ledger"
-    return Law(rhs, source, total - rhs, quadrature + _SPECTRAL * scale + rounding * size)
+    return Law(rhs, _balance_source(first), total - rhs, quadrature + _SPECTRAL * scale + rounding * size)
 
 
 def _analytic_law(trajectories: Sequence[Trajectory], draws: Sequence[Draw], family: Family) -> Law:

@@ -55,6 +55,7 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self._file = netCDF4.Dataset(path, "r")
         self._file.set_auto_maskandscale(False)
+        self._variables: dict[str, Any] = {}
 
     @property
     def names(self) -> list[str]:
@@ -63,12 +64,26 @@ class Reader:
 
     def rows(self, name: str, rows: NDArray[np.int64]) -> NDArray[Any] | list[NDArray[Any]]:
         """Values of a variable for some samples, one after the other."""
-        variable = self._file[name]
+        variable = self._variables.get(name)
+        if variable is None:
+            variable = self._variables[name] = self._uncached(name)
         low, high = int(rows.min()), int(rows.max()) + 1
         if variable.ndim < 3 or rows.size == high - low:
             return np.asarray(variable[low:high])[rows - low]
         # A chunk is a sample: what lies between is not worth unpacking.
         return [np.asarray(variable[row]) for row in rows.tolist()]
+
+    def _uncached(self, name: str) -> Any:
+        """A variable; where a chunk is a sample, none is kept after it was read.
+
+        By default the library keeps 64 MB of chunks for each variable of each open file, which samples in random order hardly ever
+        meet again, and copies each chunk once more.
+        """
+        variable = self._file.variables[name]
+        chunks = variable.chunking() if self._file.data_model.startswith("NETCDF4") else "contiguous"
+        if variable.ndim >= 3 and isinstance(chunks, list) and chunks[0] == 1:
+            variable.set_var_chunk_cache(0, 1, 1.0)
+        return variable
 
     def close(self) -> None:
         """Close the file."""

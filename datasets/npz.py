@@ -17,8 +17,8 @@ from lawbound.datasets.npz_read import LABELS, read
 __all__ = ["LABELS", "read", "write"]
 
 
-def write(data: xr.Dataset | str | Path, path: str | Path) -> ExportReport:
-    """Write a dataset, a file or a folder of shards to one .npz file, a block of samples in memory at a time.
+def write(data: xr.Dataset | str | Path | Source, path: str | Path) -> ExportReport:
+    """Write a dataset, a file, a store or a folder of shards to one .npz file, a block of samples in memory at a time.
 
     Raises `ValueError` if `path` exists or the data are no dataset.
     """

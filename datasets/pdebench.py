@@ -23,8 +23,8 @@ from lawbound.datasets.pdebench_read import LAYOUT, SIDECAR, read
 __all__ = ["read", "write"]
 
 
-def write(data: xr.Dataset | str | Path, path: str | Path) -> ExportReport:
-    """Write a dataset, a file or a folder of shards as a folder with one file in PDEBench's layout.
+def write(data: xr.Dataset | str | Path | Source, path: str | Path) -> ExportReport:
+    """Write a dataset, a file, a store or a folder of shards as a folder with one file in PDEBench's layout.
 
     Fields are stored bit for bit in single precision, a block of samples in memory at a time. Raises `ValueError` if
     `path` exists or the data are no dataset, and `RuntimeError` without the extra `interop`.
@@ -140,9 +140,23 @@ def _notes(source: Source, name: str, one: bool) -> Iterator[str]:
     if tests:
         yield (
             f"PDEBench's loaders take a tenth at the {end} for their test set; ours are the {tests} of {source.samples} "
-            f"samples there (test_ratio={tests / source.samples:.6g})."
+            f"samples there (test_ratio={ratio_of_tests(tests, source.samples, front=one)})."
         )
     if not one and len(schema.axes(data)) == 1:
         yield "FNODatasetSingle takes every .h5 file for one of a plane; read this one with FNODatasetMult."
     elif not one and source.samples < 24:
         yield "FNODatasetSingle reads the shape of a .h5 file from its group 0023; with fewer than 24 samples it fails."
+
+
+def ratio_of_tests(tests: int, samples: int, *, front: bool) -> str:
+    """The `test_ratio` with which PDEBench's loaders take just so many samples for their test set.
+
+    They cut at int(samples · ratio) from the front, or int(samples · (1 − ratio)) where the tests are at the back; with the
+    quotient itself, rounded, they may cut one sample too early.
+    """
+    half = 0.5 if front else -0.5
+    for ratio in (f"{tests / samples:.6g}", f"{(tests + half) / samples:.9g}"):
+        cut = int(samples * float(ratio)) if front else samples - int(samples * (1 - float(ratio)))
+        if cut == tests:
+            break
+    return ratio

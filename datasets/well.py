@@ -50,8 +50,8 @@ class Channel(NamedTuple):
         return np.stack(turned, axis=-1) if self.rank else turned[0]
 
 
-def write(data: xr.Dataset | str | Path, path: str | Path) -> ExportReport:
-    """Write a dataset, a file or a folder of shards as a folder in The Well's layout.
+def write(data: xr.Dataset | str | Path | Source, path: str | Path) -> ExportReport:
+    """Write a dataset, a file, a store or a folder of shards as a folder in The Well's layout.
 
     Fields are stored bit for bit in single precision, a block of samples in memory at a time. Raises `ValueError` if
     `path` exists or the data are no dataset, and `RuntimeError` without the extra `interop`.

@@ -15,9 +15,9 @@ from lawbound.datasets.provenance import content_hash
 
 
 def write(
-    data: xr.Dataset | str | Path, path: str | Path, *, attributes: Mapping[str, str] | None = None
+    data: xr.Dataset | str | Path | Source, path: str | Path, *, attributes: Mapping[str, str] | None = None
 ) -> ExportReport:
-    """Write a dataset, a file or a folder of shards to one Zarr store, a block of samples in memory at a time.
+    """Write a dataset, a file, a store or a folder of shards to one Zarr store, a block of samples in memory at a time.
 
     The store takes its name when it is whole. Its content hash is that of a netCDF file with the same values. Raises `ValueError` if
     `path` exists or the data are no dataset, and `RuntimeError` without the extra `zarr`.

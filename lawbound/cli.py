@@ -108,7 +108,7 @@ def info(path: Path, *, json: Json = False) -> None:
     Parameters
     ----------
     path
-        A folder made by `generate` or `train`, or a netCDF file.
+        A folder made by `generate` or `train`, a netCDF file, a Zarr store or an .npz file.
     """
     from lawbound.summary import summary
 
@@ -141,6 +141,7 @@ def generate(
     scheduler: str | None = None,
     shard: str | None = None,
     shard_size: int | None = None,
+    format: Literal["netcdf", "zarr"] = "netcdf",
     dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Solve problems of a family into a folder; an interrupted run goes on where it stopped.
@@ -175,6 +176,8 @@ def generate(
         I/N: solve only every N-th shard, from the I-th (from 0), as in a job array.
     shard_size
         Samples in a file; part of what the dataset is.
+    format
+        What a shard is: a netCDF file or a Zarr store.
     dry_run
         Solve a few samples, say what the whole would cost, and stop.
     """
@@ -202,7 +205,7 @@ def generate(
             shard_size=shard_size or min(64, max(4, samples // 16)),
         )
     if dry_run:
-        _say_cost(family, config, out, jobs)
+        _say_cost(family, config, out, jobs, format)
         return 0
     pool = Dask(scheduler) if scheduler is not None else Processes(jobs) if jobs > 1 else None
     mine = range(first * config.shard_size, config.samples, step * config.shard_size)
@@ -219,6 +222,7 @@ def generate(
             out,
             family,
             config,
+            form=format,
             executor=pool,
             only=lambda number: number % step == first,
             on_shard=on_shard,
@@ -237,11 +241,13 @@ def generate(
     return 1 if failed else 0
 
 
-def _say_cost(family: "Family", config: "Config", out: Path, jobs: int) -> None:
+def _say_cost(
+    family: "Family", config: "Config", out: Path, jobs: int, form: Literal["netcdf", "zarr"]
+) -> None:
     from lawbound.datasets.estimate import estimate
     from lawbound.terminal import duration, free_space
 
-    cost = estimate(family, config)
+    cost = estimate(family, config, form)
     shape = family.grid(family.domain, config.nx).shape
     megabytes, disk = cost.memory * config.samples / 1e6, cost.disk * config.samples / 1e6
     console.print(
@@ -261,7 +267,7 @@ def check(path: Path, *, json: Json = False) -> int:
     Parameters
     ----------
     path
-        A folder made by `generate`, or a netCDF file.
+        A folder made by `generate`, a netCDF file, a Zarr store or an .npz file.
     """
     from lawbound.datasets.check import check as check_dataset
 
@@ -291,7 +297,7 @@ def export(
     Parameters
     ----------
     data
-        A folder made by `generate`, or a netCDF file.
+        A folder made by `generate`, a netCDF file, a Zarr store or an .npz file.
     to
         `well`: a folder for The Well's reader. `pdebench`: a folder with a file for PDEBench's loaders. `zarr`: a store of
         format 3. `npz`: one file that NumPy reads.
@@ -300,7 +306,8 @@ def export(
     """
     from lawbound.datasets.export import export as export_dataset
 
-    report = export_dataset(data, to, out)
+    with progress(f"exporting to {to}") as advance:
+        report = export_dataset(data, to, out, on_block=advance)
     if json:
         _print_json({**asdict(report), "path": str(report.path)})
         return
@@ -328,6 +335,8 @@ def train(
 ) -> None:
     """Train a surrogate on the train split of a dataset, the best weights chosen on its valid split.
 
+    `torchrun --no-python --nproc-per-node N lawbound train …` shares every batch among N processes.
+
     Parameters
     ----------
     surrogate
@@ -347,10 +356,11 @@ def train(
     unchecked
         Train on a dataset that `lawbound check` finds wrong.
     option
-        NAME=VALUE, a hyperparameter; the value is read as JSON.
+        NAME=VALUE, a hyperparameter; the value is JSON, or a word.
     """
     from lawbound.datasets.store import open as open_dataset
     from lawbound.runs import fit, learner_of
+    from lawbound.surrogates.distributed import rank
 
     with _arguments():
         options = dict(arguments.named_value(text) for text in option or [])
@@ -371,7 +381,8 @@ def train(
             unchecked=unchecked,
             on_progress=lambda p: advance(p.epoch, p.epochs),
         )
-    console.print(f"{out}: {surrogate} trained on {data}.", highlight=False)
+    if rank() == 0:
+        console.print(f"{out}: {surrogate} trained on {data}.", highlight=False)
 
 
 @app.command
@@ -495,7 +506,7 @@ def reproduce(
     table
         A name that `lawbound list tables` shows.
     quick
-        A smaller version; frozen tables take seconds and are the same either way.
+        A smaller version: of the frozen tables the published rows and `auto`.
     out
         Folder for report.html, report.csv and report.json.
     """
@@ -507,14 +518,14 @@ def reproduce(
         if out is not None:
             check_path(out / "report.html")
     with progress(table) as advance:
-        result = reproduced(table, on_progress=advance)
+        result = reproduced(table, quick=quick, on_progress=advance)
     if out is not None:
         write_report(
             [(table, result)],
             out / "report.html",
             title=f"lawbound: {table}",
             config={"table": table, "quick": quick},
-            command=f"lawbound reproduce {table}",
+            command=f"lawbound reproduce {table}{' --quick' if quick else ''}",
         )
     if json:
         _print_json(as_json([(table, result)], table))

@@ -77,7 +77,7 @@ def demo(folder: str | Path, *, seed: int = 0, step: Callable[[str], Callable[[i
             for learner in LEARNERS
         }
     trained = compare(runs, data, seed=seed, on_progress=step("Constraining and judging"))
-    real = frozen("stefan", on_progress=step("The same constraints on the original network"))
+    real = frozen("stefan", quick=True, on_progress=step("The same constraints on the original network"))
     parts = (
         ("Trained on the spot: a Gaussian process and a small neural process", trained),
         ("The real thing: ProbConserv's released network, frozen, under the same constraints", real),

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lawbound.terminal import cell
+from lawbound.terminal import cell, duration
 
 
 def shown(what: str, rows: list[dict[str, Any]]) -> RenderableType:
@@ -31,6 +31,8 @@ def _paragraphs(rows: list[dict[str, Any]]) -> Group:
     table.add_column()
     for row in rows:
         where = f"{row['splits']['train']}; t in {row['t']}; x in {row['x']}; {row['grid']}; {', '.join(row['laws'])}"
+        if row["core_seconds_per_sample"] is not None:
+            where += f"; {duration(row['core_seconds_per_sample'])} of one core a sample"
         table.add_row(row["name"], Text(f"{row['what']}\n{row['equation']}\n").append(where, style="dim"))
     splits = sorted({split for row in rows for split in row["splits"]}, key=_order)
     return Group(
@@ -66,6 +68,7 @@ def _problems() -> list[dict[str, Any]]:
             "t": entry.times,
             "grid": entry.grid,
             "laws": list(entry.laws),
+            "core_seconds_per_sample": entry.core_seconds,
         }
         for entry in entries()
     ]

@@ -9,7 +9,7 @@ import xarray as xr
 from lawbound.datasets.check import check
 from lawbound.datasets.plugins import find
 from lawbound.datasets.split import of_split, splits_of
-from lawbound.surrogates import checkpoint
+from lawbound.surrogates import checkpoint, distributed
 from lawbound.surrogates.checkpoint import load
 from lawbound.surrogates.surrogate import Learner, Progress, Surrogate
 
@@ -30,7 +30,8 @@ def fit(
 ) -> Surrogate:
     """Fit a surrogate on the `train` split, chosen by the `valid` split; with `folder`, keep it there.
 
-    `surrogate` is a name (`gp`, `anp`, or a plug-in's), with `options` for its hyperparameters, or a learner.
+    `surrogate` is a name (`gp`, `anp`, `fno`, …, or a plug-in's), with `options` for its hyperparameters, or a learner.
+    Under `torchrun` all processes fit it together, and the first one writes.
     Raises `ValueError` for unknown names or options, for data that lack a split, and, unless `unchecked`, for data that
     fail `lawbound.check`.
     """
@@ -46,9 +47,12 @@ def fit(
             f"{', '.join(splits_of(data))}); generate without --split, with 10 samples or more."
         )
     where = Path(folder) if folder is not None else None
-    made = where is not None and not where.exists()
-    if where is not None:
-        _claim(where, learner, resume)
+    distributed.join(device)
+    ours = where if distributed.rank() == 0 else None
+    made = ours is not None and not ours.exists()
+    if ours is not None:
+        _claim(ours, learner, resume)
+    distributed.wait_for_all()
     try:
         fitted = learner.fit(
             of_split(data, "train"),
@@ -59,11 +63,11 @@ def fit(
             resume=resume,
             on_progress=on_progress,
         )
-        if where is not None:
-            checkpoint.save(where, learner, fitted, seed=seed)
+        if ours is not None:
+            checkpoint.save(ours, learner, fitted, seed=seed)
     except BaseException:
-        if where is not None and made and not any(where.iterdir()):
-            where.rmdir()
+        if ours is not None and made and not any(ours.iterdir()):
+            ours.rmdir()
         raise
     return fitted
 

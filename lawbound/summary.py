@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from lawbound.datasets import schema
+from lawbound.datasets.formats import is_one
 from lawbound.datasets.split import members_of, splits_of
 from lawbound.datasets.store import MANIFEST
 from lawbound.datasets.store import open as open_dataset
@@ -24,9 +25,9 @@ def summary(path: Path) -> dict[str, Any]:
             "seed": config.seed,
             "lawbound": config.lawbound,
         }
-    if path.is_dir() and not (path / MANIFEST).exists():
+    if not is_one(path) and not (path / MANIFEST).exists():
         raise ValueError(
-            f"{path} is neither a dataset (no {MANIFEST}) nor a run (no {CONFIG}); give one of them."
+            f"{path} is neither a dataset (no {MANIFEST}, no zarr.json) nor a run (no {CONFIG}); give one of them."
         )
     data = open_dataset(path)
     found: dict[str, Any] = {

@@ -63,9 +63,11 @@ def cell(value: object) -> str:
 def duration(seconds: float) -> str:
     """A time as a person says it, in at most two units.
 
-    >>> duration(0.4), duration(75), duration(7384), duration(200000)
-    ('0.4 s', '1 min 15 s', '2 h 3 min', '2 d 7 h')
+    >>> duration(0.0042), duration(0.4), duration(75), duration(7384), duration(200000)
+    ('4.2 ms', '0.4 s', '1 min 15 s', '2 h 3 min', '2 d 7 h')
     """
+    if seconds < 0.1:
+        return f"{1e3 * seconds:.2g} ms"
     if seconds < 60:
         return f"{seconds:.2g} s"
     units = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))

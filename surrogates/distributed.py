@@ -4,9 +4,9 @@ Gradients of sums over samples add up, so processes that each take a part of eve
 that takes it whole, up to rounding.
 """
 
+import atexit
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -25,22 +25,18 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0")) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else 0
 
 
-@contextmanager
-def group(device: torch.device) -> Iterator[None]:
-    """The group that `torchrun` announced in the environment, if it did and there is none yet.
+def join(device: str) -> None:
+    """Join the group that `torchrun` announced in the environment, if it did and this process is not yet in it.
 
-    Each process of a machine gets a GPU of its own. The group ends with the context.
+    Each process of a machine gets a GPU of its own. The group stays until the process ends: a second one would meet
+    the first one's addresses.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
-        yield
         return
-    if device.type == "cuda":
+    if device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
+    dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    atexit.register(dist.destroy_process_group)
 
 
 def add_up(tensors: Sequence[Tensor]) -> None:

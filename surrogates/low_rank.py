@@ -154,8 +154,8 @@ class DiagonalLowRank:
         Given the points, c is Gaussian with precision I + U_Fᵀ (D_F + R)⁻¹ U_F = Tᵀ T, and what is left stays
         diagonal plus low rank: (1 − g) ∘ d and (1 − g) ∘ U T⁻¹, with g = d / (d + R) at the points and 0 elsewhere;
         without noise the points have variance 0. T is the triangle of a QR factorisation, so that d may be as small
-        as 1e-12 of the trace. means: (..., t, x); mask: (x,) or (t, x), bool; values: broadcast to (..., t, x), read at the points only.
-        Raises `ValueError` if a point has d = 0 and modes, or no variance and another value.
+        as 1e-12 of the trace. means: (..., t, x); mask: (x,) or (t, x), bool; values: broadcast to (..., t, x), read
+        at the points only. Raises `ValueError` if a point has d = 0 and modes, or no variance and another value.
         """
         mask = mask.expand(self.shape[-2:])
         points = mask.any(-2)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, final
-from zlib import crc32
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from lawbound.surrogates import training
 from lawbound.surrogates.attentive_network import AttentiveNetwork, Batch, loss
 from lawbound.surrogates.covariance import Diagonal
 from lawbound.surrogates.prediction import Prediction
+from lawbound.surrogates.streams import stream
 from lawbound.surrogates.surrogate import Origin, Progress, first_state
 
 #: Rows (draw, sample, point) that pass the network together at prediction; bounds its memory.
@@ -112,11 +112,11 @@ class AttentiveNeuralProcess:
         contexts = learned.context(self.context_seed)
         held_out = Batch(
             judged.context(self.context_seed),
-            judged.at(target_points(judged.data, _stream(self.context_seed, "validation", 0))),
+            judged.at(target_points(judged.data, stream(self.context_seed, "validation", 0))),
         ).split(self.batch, where)
 
         def batches(epoch: int) -> list[Batch]:
-            random = _stream(seed, "epoch", epoch)
+            random = stream(seed, "epoch", epoch)
             targets = learned.at(target_points(learned.data, random))
             order = torch.from_numpy(random.permutation(len(contexts)))
             return Batch(contexts[order], targets[order]).split(self.batch, where)
@@ -214,7 +214,7 @@ class FittedNeuralProcess:
         network = copy.deepcopy(self.network).train()
         for i, number in enumerate(numbers):
             row, draws = slice(i, i + 1), len(means)
-            masks = int(_stream(self.learner.prediction_seed, "masks", number).integers(2**63))
+            masks = int(stream(self.learner.prediction_seed, "masks", number).integers(2**63))
             with training.seeded(masks, network.shift.device):
                 _decode_into(
                     means[:, row], variances[:, row], network, contexts[row].expand(draws, -1, -1, -1),
@@ -225,7 +225,7 @@ class FittedNeuralProcess:
         """ε of z = μ + σ ε, (draw, sample, latent); made on the CPU, so that every device has the same."""
         shape, seed = (self.learner.draws, self.learner.width), self.learner.prediction_seed
         drawn = [
-            _stream(seed, "latent", number).standard_normal(shape, dtype=np.float32) for number in numbers
+            stream(seed, "latent", number).standard_normal(shape, dtype=np.float32) for number in numbers
         ]
         return torch.from_numpy(np.stack(drawn, axis=1))
 
@@ -297,13 +297,6 @@ class _Functions:
     def described(self) -> list[Any]:
         """What tells these data from others."""
         return [values_hash(self.field, self.t, self.x), *self.field.shape]
-
-
-def _stream(seed: int, purpose: str, number: int) -> np.random.Generator:
-    """Independent random streams for each purpose and number."""
-    return np.random.default_rng(
-        np.random.SeedSequence(entropy=seed, spawn_key=(crc32(purpose.encode()), number))
-    )
 
 
 def _normalise_by(network: AttentiveNetwork, functions: _Functions, contexts: Tensor) -> None:

@@ -1,29 +1,27 @@
 """A covariance learned from a surrogate's own residuals, with evidence on whether to trust it.
 
-On a family with few parameters a surrogate's residuals live on a set of few dimensions: what data reveal of them at some points
-(walls, masses) then fixes them nearly everywhere. On a rich family they do not, and a covariance from few
-residuals misleads. So rank and shrinkage are chosen by the likelihood of residuals held out, and the result says how
-many dimensions it found and whether they carry over.
+On a family with few parameters a surrogate's residuals live on a set of few dimensions: what data reveal of them
+at some points (walls, masses) then fixes them nearly everywhere. On a rich family they do not, and a covariance from
+few residuals misleads. So rank and shrinkage are chosen by the likelihood of residuals held out, and the result says
+how many dimensions it found and whether they carry over.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Literal, NamedTuple, final, get_type_hints
+from typing import final, get_type_hints
 
 import torch
 from torch import Tensor
 
+from lawbound.surrogates import held_out
+from lawbound.surrogates.held_out import Choice, Over, Rules
 from lawbound.surrogates.low_rank import DiagonalLowRank
 from lawbound.surrogates.prediction import Prediction
 
-# Shares of the off-diagonal that shrinkage gives up, before the likelihood decides.
-_SHRINKAGES = (0.0, 1e-4, 1e-2, 0.05, 0.15, 0.4, 0.8)
 # What must hold for trust: residuals for each effective dimension, share of held-out variance in the modes,
 # standard errors above zero.
 _PER_DIMENSION, _CARRIED, _ERRORS = 3.0, 0.9, 2.0
-
-Over = Literal["x", "tx"]
 
 
 @final
@@ -53,7 +51,7 @@ class Evidence:
     @property
     def why_not(self) -> str | None:
         """The first reason for distrust, or None."""
-        if self.rank == 0 or self.shrinkage == 1.0:
+        if self.rank == 0:
             return "held-out residuals are no likelier with correlations than with independent points"
         if not self.gain > _ERRORS * self.gain_error:
             return (
@@ -162,39 +160,6 @@ class ResidualCovariance:
         )
 
 
-class _Axes(NamedTuple):
-    """Residuals of some samples by principal axes: centre, variance (t, n), modes (t, n, r) largest first."""
-
-    centre: Tensor
-    variance: Tensor
-    modes: Tensor
-    powers: Tensor  # variances along all axes, (t or 1, r)
-    coupled: bool
-
-    def model(self, rank: int, shrinkage: float, floor: float) -> tuple[Tensor, Tensor]:
-        """Diagonal and modes of (1 − γ) S_r + the diagonal that keeps every point's variance."""
-        modes = math.sqrt(1.0 - shrinkage) * self.modes[..., :rank]
-        rest = self.variance - modes.square().sum(-1)
-        return rest.clamp_min(floor * float(self.variance.mean())), modes
-
-    def carried(self, residuals: Tensor) -> Tensor:
-        """Squares of the residuals within the first 0, 1, … modes, (r + 1,)."""
-        dims = (-3, -2) if self.coupled else (-2,)
-        power = self.modes.square().sum(dims, keepdim=True)
-        axes = self.modes * torch.where(power > 0.0, power, torch.inf).rsqrt()
-        along = torch.einsum("btx,txk->bk" if self.coupled else "btx,txk->btk", residuals - self.centre, axes)
-        squares = along.square().reshape(-1, along.shape[-1]).sum(0)
-        return torch.nn.functional.pad(squares.cumsum(0), (1, 0))
-
-
-class _Choice(NamedTuple):
-    """One way of estimating: whether to take off the mean, how many modes, how much to shrink them."""
-
-    centred: bool
-    rank: int
-    shrinkage: float
-
-
 def learn(
     residuals: Tensor,
     *,
@@ -208,44 +173,32 @@ def learn(
 ) -> ResidualCovariance:
     """The covariance of residuals truth − predicted mean on a calibration split, (sample, t, n).
 
-    over: "tx" for one latent vector shared by all times, "x" for a covariance of each time. Σ = (1 − γ) S_r + diag,
-    S_r the first r principal axes of the sample covariance (by SVD of the residuals, never n × n) and the diagonal such that
-    each point keeps its variance, at least `floor` times the mean variance. r and γ, and whether to take off the mean
-    residual if `bias` is None, maximise the log-likelihood of residuals held out, over `folds` folds of samples.
-    points: a mask (n,) or (t, n) of what will be revealed later; if given, what conditioning on it does to the
-    held-out errors elsewhere counts for trust, too. Raises `ValueError` for fewer than four residuals, residuals that are all zero or not finite.
+    over: "tx" for one latent vector shared by all times, "x" for a covariance of each time. Σ = (1 − γ) S_r + diag:
+    S_r the first r ≤ `max_rank` principal axes of the sample covariance (by SVD, never n × n), the diagonal such that
+    each point keeps its variance, at least `floor` times the mean. r and γ maximise the log-likelihood of samples
+    held out, over `folds` folds; so does taking off the mean residual or not if `bias` is None, points then counted
+    as independent. points: a mask (n,) or (t, n) of what will be revealed later; if given, what conditioning on it
+    does to held-out errors elsewhere counts for trust, too. Raises `ValueError` for fewer than four samples, and
+    for residuals that are all the same or not finite.
     """
     _check(residuals, over, folds)
+    rules = Rules(over, max_rank, floor)
     residuals = residuals.double()
-    order = torch.randperm(len(residuals), generator=torch.Generator().manual_seed(seed))
-    parts = [part.to(residuals.device) for part in torch.tensor_split(order, min(folds, len(residuals) // 2))]
-    scores: dict[_Choice, list[Tensor]] = {}
-    carried: dict[tuple[bool, int], float] = {}
-    for centred in (False, True) if bias is None else (bias,):
-        for train, test in _folds(residuals, parts):
-            axes = _axes(train, over, centred, max_rank, floor)
-            for rank, squares in enumerate(axes.carried(test).tolist()):
-                carried[centred, rank] = carried.get((centred, rank), 0.0) + squares
-            for choice in _choices(centred, axes.modes.shape[-1]):
-                scores.setdefault(choice, []).append(_log_density(axes, choice, floor, test))
-    # A fold that is a sample smaller may offer one rank less: compare what all folds have tried.
-    joined = {choice: torch.cat(column) for choice, column in scores.items() if len(column) == len(parts)}
-    best = max(joined, key=lambda choice: float(joined[choice].mean()))
-    won = joined[best] - joined[_Choice(best.centred, 0, 0.0)]
-    axes = _axes(residuals, over, best.centred, max_rank, floor)
-    values, modes = axes.model(best.rank, best.shrinkage, floor)
-    total = sum(
-        float((test - _centre(train, best.centred)).square().sum())
-        for train, test in _folds(residuals, parts)
-    )
-    ratio = _error_ratio(residuals, parts, points, over, best, max_rank, floor)
+    parts = held_out.folds(residuals, folds, seed)
+    centred = held_out.has_bias(parts, rules) if bias is None else bias
+    likelihoods, carried = held_out.likelihoods(parts, rules, centred)
+    best = max(likelihoods, key=lambda choice: float(likelihoods[choice].mean()))
+    won = likelihoods[best] - likelihoods[Choice(centred, 0, 0.0)]
+    ratio = (math.nan, math.nan) if points is None else held_out.error_ratio(parts, rules, best, points)
+    axes = held_out.axes_of(residuals, rules, centred)
+    values, modes = axes.model(best, floor)
     evidence = Evidence(
         samples=len(residuals),
-        rank=best.rank,
+        rank=modes.shape[-1],
         shrinkage=best.shrinkage,
         participation=_participation(axes.powers),
         rank_99=_rank(axes.powers, 0.99),
-        carried=carried[best.centred, best.rank] / total,
+        carried=carried[best.rank],
         gain=float(won.mean()),
         gain_error=float(won.std() / math.sqrt(len(won))),
         error_ratio=ratio[0],
@@ -257,78 +210,6 @@ def learn(
 def residuals_of(prediction: Prediction, truth: Tensor) -> Tensor:
     """Truth minus the prediction's pooled mean, (sample, t, n)."""
     return truth - prediction.mean
-
-
-def _folds(residuals: Tensor, parts: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-    for i, part in enumerate(parts):
-        rest = torch.cat([other for j, other in enumerate(parts) if j != i])
-        yield residuals[rest], residuals[part]
-
-
-def _choices(centred: bool, most: int) -> Iterator[_Choice]:
-    yield _Choice(centred, 0, 0.0)
-    ranks = {most, *(2**j for j in range(most.bit_length())), *(3 * 2**j for j in range(most.bit_length()))}
-    for rank in sorted(rank for rank in ranks if 0 < rank <= most):
-        for shrinkage in _SHRINKAGES:
-            yield _Choice(centred, rank, shrinkage)
-
-
-def _centre(residuals: Tensor, centred: bool) -> Tensor:
-    return residuals.mean(0) if centred else torch.zeros_like(residuals[0])
-
-
-def _axes(residuals: Tensor, over: Over, centred: bool, max_rank: int, floor: float) -> _Axes:
-    centre, count = _centre(residuals, centred), len(residuals) - centred
-    deviations = (residuals - centre) / math.sqrt(count)
-    coupled = over == "tx"
-    table = deviations.flatten(1)[None] if coupled else deviations.movedim(1, 0)  # (t or 1, sample, n)
-    # The tall side first: its QR factors leave an SVD of (sample, sample).
-    basis, triangle = torch.linalg.qr(table.mT) if table.shape[-1] > table.shape[-2] else (None, table.mT)
-    left, sizes, _ = torch.linalg.svd(triangle, full_matrices=False)
-    directions = left if basis is None else basis @ left[..., :max_rank]
-    # Axes below the floor say nothing that the diagonal does not.
-    powers = sizes.square()
-    live = int((powers > floor * powers.sum(-1, keepdim=True)).sum(-1).max())
-    rank = min(max_rank, count, live)
-    modes = directions[..., :rank] * sizes[..., None, :rank]
-    shape = (*residuals.shape[1:], rank)
-    return _Axes(centre, deviations.square().sum(0), modes.reshape(shape), powers, coupled)
-
-
-def _log_density(axes: _Axes, choice: _Choice, floor: float, residuals: Tensor) -> Tensor:
-    return _gaussian(axes, choice, floor, residuals.shape).log_density(residuals - axes.centre)
-
-
-def _gaussian(axes: _Axes, choice: _Choice, floor: float, shape: torch.Size) -> DiagonalLowRank:
-    values, modes = axes.model(choice.rank, choice.shrinkage, floor)
-    return DiagonalLowRank(values.expand(shape), modes[None], axes.coupled)
-
-
-def _error_ratio(
-    residuals: Tensor,
-    parts: list[Tensor],
-    points: Tensor | None,
-    over: Over,
-    choice: _Choice,
-    max_rank: int,
-    floor: float,
-) -> tuple[float, float]:
-    """RMS error at the other points after over before conditioning, and two standard errors up; NaN without points."""
-    if points is None:
-        return math.nan, math.nan
-    mask = points.expand(residuals.shape[1:])
-    before, after = [], []
-    for train, test in _folds(residuals, parts):
-        axes = _axes(train, over, choice.centred, max_rank, floor)
-        means = axes.centre.expand(test.shape)
-        updated, _ = _gaussian(axes, choice, floor, test.shape).conditioned_on_points(means, mask, test)
-        before.append(test[:, ~mask].square().mean(-1))
-        after.append((test - updated)[:, ~mask].square().mean(-1))
-    first, then = torch.cat(before), torch.cat(after)
-    ratio = float(then.mean() / first.mean())
-    # The ratio of two means over the same samples: its error is that of then − ratio · first.
-    error = float((then - ratio * first).std() / (math.sqrt(len(first)) * first.mean()))
-    return math.sqrt(ratio), math.sqrt(ratio + _ERRORS * error)
 
 
 def _participation(powers: Tensor) -> float:
@@ -353,7 +234,8 @@ def _check(residuals: Tensor, over: str, folds: int) -> None:
         raise ValueError(f"folds={folds}; holding out needs at least 2.")
     if not bool(torch.isfinite(residuals).all()):
         raise ValueError("Residuals are not finite; look at the surrogate's predictions.")
-    if not bool(residuals.any()):
+    if bool((residuals == residuals[0]).all()):
         raise ValueError(
-            "All residuals are zero: there is no error to learn from. Is the truth the prediction?"
+            "All residuals are the same, so they have no covariance: subtract them as a bias. (All zero: is the truth "
+            "the prediction?)"
         )

@@ -3,24 +3,22 @@
 A folder keeps `log.jsonl`, a line for each validation, and `train_state.pt`, replaced at each validation.
 """
 
-import json
 import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Generic, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
 
 from lawbound.surrogates import distributed
-from lawbound.surrogates.checkpoint import LOG, TRAIN_STATE
 from lawbound.surrogates.schedule import KNOW_THE_END, Schedule, factor
 from lawbound.surrogates.surrogate import Progress
+from lawbound.surrogates.training_state import State, copied, keep, kept_in, put_back
 
 Network = TypeVar("Network", bound=nn.Module)
 Batch = TypeVar("Batch")
@@ -155,7 +153,7 @@ def train(
     asked = {**settings.identity(), **identity, "seed": seed, "device": device.type}
     writes = folder if distributed.rank() == 0 else None
     steps = _Steps(
-        torch.compile(loss) if settings.compile else loss,
+        compiled(loss, device) if settings.compile else loss,
         clip or _clip,
         optimiser,
         settings,
@@ -163,10 +161,10 @@ def train(
         shared,
     )
     with seeded(seed, device), _deterministic(settings.deterministic):
-        kept = _kept(folder, resume, asked, settings.epochs)
-        state = _State.of(kept) if kept else _State(best=_copied(network))
+        kept = kept_in(folder, resume, asked, settings.epochs)
+        state = State.of(kept) if kept else State(best=copied(network))
         if kept:
-            _put_back(kept, network, optimiser)
+            put_back(kept, network, optimiser)
         distributed.wait_for_all()  # nobody writes a state before everybody has looked for one
         began = time.perf_counter() - state.seconds
         for epoch in range(state.epoch + 1, settings.epochs + 1):
@@ -186,11 +184,20 @@ def train(
             )
             state.after(progress, valid, network, regular, settings.patience)
             if writes is not None:
-                _keep(writes, state, progress, network, optimiser, asked, regular)
+                keep(writes, state, progress, network, optimiser, asked, regular)
             if distributed.rank() == 0:
                 on_progress(progress)
         network.load_state_dict(state.answer(network, settings.patience))
         network.eval()
+
+
+def compiled(
+    loss: Callable[[Network, Batch], Tensor], device: torch.device
+) -> Callable[[Network, Batch], Tensor]:
+    """The loss by `torch.compile`; on a GPU launched as one graph, for steps of small networks are all launches."""
+    # The last, smaller batch is compiled by itself: graphs have fixed shapes.
+    mode = "reduce-overhead" if device.type == "cuda" else None
+    return torch.compile(loss, mode=mode, dynamic=False)
 
 
 def _clip(network: nn.Module, max_norm: float) -> object:
@@ -255,10 +262,10 @@ class _Steps(Generic[Network, Batch]):
 
     def _step(self, network: Network, batch: Batch) -> tuple[Tensor, int]:
         half = self.settings.precision == "bfloat16"
+        self.optimiser.zero_grad()
         with torch.autocast(next(network.parameters()).device.type, torch.bfloat16, enabled=half):
             values = self.loss(network, batch)
         total = values.sum()
-        self.optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         if self.shared:
             distributed.add_up([p.grad for p in network.parameters() if p.grad is not None])
@@ -273,7 +280,7 @@ class _Steps(Generic[Network, Batch]):
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def _validated(
@@ -287,154 +294,8 @@ def _validated(
     return valid
 
 
-def _remedy(settings: Settings, state: "_State", folder: Path | None) -> str:
+def _remedy(settings: Settings, state: "State", folder: Path | None) -> str:
     message = f"Lower the learning rate (now {settings.learning_rate:g}), clip gradients, or look for outliers in the data"
     if folder is not None and state.epoch:
         message += f"; the state of epoch {state.epoch} is kept in {folder}, resume with epochs={state.epoch} to use it"
     return message + "."
-
-
-@dataclass
-class _State:
-    """Where a training stands at its last validation; on disk, network, optimiser and random states join it.
-
-    Losses are () or (member,); `since` counts validations without a new best.
-    """
-
-    best: dict[str, Tensor]
-    best_valid: Tensor = field(default_factory=lambda: torch.tensor(math.inf, dtype=torch.float64))
-    valid: Tensor = field(default_factory=lambda: torch.tensor(math.inf, dtype=torch.float64))
-    since: Tensor = field(default_factory=lambda: torch.tensor(0))
-    epoch: int = 0
-    seconds: float = 0.0
-    log_position: int = 0
-
-    @classmethod
-    def of(cls, kept: Mapping[str, Any]) -> "_State":
-        """The state in what was kept."""
-        return cls(**{field.name: kept[field.name] for field in fields(cls)})
-
-    def after(
-        self, progress: Progress, valid: Tensor, network: nn.Module, regular: bool, patience: int | None
-    ) -> None:
-        """Note a validation.
-
-        One that comes only because the training ends is no candidate for `best`: a run that was asked for more
-        epochs at once would not have made it.
-        """
-        self.epoch, self.valid, self.seconds = progress.epoch, valid, progress.seconds
-        if regular:
-            better = self._better(patience)
-            self.best = _chosen(better, _copied(network), self.best)
-            self.best_valid = torch.where(better, valid, self.best_valid)
-            self.since = torch.where(better, 0, self.since + 1)
-
-    def exhausted(self, patience: int | None) -> bool:
-        """Whether nothing got better for so many validations."""
-        return patience is not None and bool((self.since >= patience).all())
-
-    def answer(self, network: nn.Module, patience: int | None) -> dict[str, Tensor]:
-        """The best weights, those at the very end included."""
-        return _chosen(self._better(patience), _copied(network), self.best)
-
-    def _better(self, patience: int | None) -> Tensor:
-        # A member whose patience is at an end stays as it is, as if it had been trained alone.
-        better = self.valid < self.best_valid
-        return better if patience is None else better & (self.since < patience)
-
-
-def _chosen(new_is_better: Tensor, new: dict[str, Tensor], old: dict[str, Tensor]) -> dict[str, Tensor]:
-    """New or old tensors; with several decisions, for each entry of their first dimension."""
-    if new_is_better.ndim == 0:
-        return new if new_is_better else old
-    return {
-        name: torch.where(
-            new_is_better.to(new[name].device).view(-1, *[1] * (new[name].ndim - 1)), new[name], old[name]
-        )
-        for name in new
-    }
-
-
-def _copied(network: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-
-
-def _keep(
-    folder: Path,
-    state: _State,
-    progress: Progress,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    asked: Mapping[str, Any],
-    regular: bool,
-) -> None:
-    """Write the log line, then the state, which knows how far the log is its own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    line = {name: value for name, value in asdict(progress).items() if name != "epochs"}
-    with (folder / LOG).open("ab") as log:
-        log.truncate(min(state.log_position, log.tell()))
-        log.write(json.dumps(line).encode() + b"\n")
-        if regular:
-            state.log_position = log.tell()
-    content = {
-        **{field.name: getattr(state, field.name) for field in fields(state)},
-        "asked": json.dumps(asked, sort_keys=True),
-        "network": network.state_dict(), "optimiser": optimiser.state_dict(), "rng": torch.get_rng_state(),
-        "cuda_rng": torch.cuda.get_rng_state() if next(network.parameters()).is_cuda else None,
-    }  # fmt: skip
-    temporary = folder / f".{TRAIN_STATE}.{os.getpid()}.tmp"
-    try:
-        torch.save(content, temporary)
-        os.replace(temporary, folder / TRAIN_STATE)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _kept(
-    folder: Path | None, resume: bool, asked: Mapping[str, Any], epochs: int
-) -> Mapping[str, Any] | None:
-    """What the folder keeps, None if nothing; raises `ValueError` unless it may be gone on from."""
-    if folder is None:
-        if resume:
-            raise ValueError("resume=True needs the folder in which the state of training was kept.")
-        return None
-    path = folder / TRAIN_STATE
-    if not path.exists():
-        return None
-    if not resume:
-        raise ValueError(f"{path} holds the state of a training; resume it, or give a new folder.")
-    try:
-        kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        there = json.loads(kept["asked"])
-        _State.of(kept)
-    except (RuntimeError, LookupError, TypeError, ValueError, EOFError, OSError, UnpicklingError) as error:
-        raise ValueError(
-            f"{path} is damaged or of another version ({type(error).__name__}); delete it and train from the start."
-        ) from None
-    here = json.loads(json.dumps(asked))
-    differing = sorted(name for name in {*there, *here} if there.get(name) != here.get(name))
-    if differing:
-        raise ValueError(
-            f"{path} holds the state of another training: {', '.join(f'{name}={there.get(name)}' for name in differing)} "
-            f"there, {', '.join(f'{name}={here.get(name)}' for name in differing)} asked for. Give a new folder."
-        )
-    if kept["epoch"] > epochs:
-        raise ValueError(
-            f"{path} holds {kept['epoch']} epochs of training, {epochs} were asked for; ask for at least "
-            f"{kept['epoch']}, or give a new folder."
-        )
-    return kept
-
-
-def _put_back(kept: Mapping[str, Any], network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-    """Network, optimiser and random states as they were."""
-    try:
-        network.load_state_dict(kept["network"])
-        optimiser.load_state_dict(kept["optimiser"])
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"The kept state of training is that of another network ({error}); give a new folder."
-        ) from None
-    torch.set_rng_state(kept["rng"])
-    if kept["cuda_rng"] is not None:
-        torch.cuda.set_rng_state(kept["cuda_rng"])

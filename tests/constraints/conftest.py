@@ -5,10 +5,15 @@ from functools import cache
 
 import numpy as np
 import pytest
+import torch
 
 import lawbound as lb
+from lawbound.constraints import enforce
 from lawbound.datasets import schema
 from lawbound.datasets.labels import Axis, Boundary, labelled
+from lawbound.datasets.layout import Layout
+from lawbound.surrogates.covariance import Diagonal
+from lawbound.surrogates.prediction import Prediction
 
 
 @cache
@@ -103,6 +108,24 @@ def inputs_only():
         return out
 
     return stripped
+
+
+@pytest.fixture(scope="session")
+def error_of():
+    """Mean squared error, after the start, of a noisy prediction without and with a constraint: how much of it is left."""
+
+    def left(constraint, data):
+        layout = Layout.of(data, constraint.fields)
+        random = torch.Generator().manual_seed(0)
+        u = torch.from_numpy(layout.state(data))
+        spread = u.std() * (0.01 + 0.05 * torch.rand(u.shape, generator=random, dtype=u.dtype))
+        means = (u + spread * torch.randn(u.shape, generator=random, dtype=u.dtype))[None]
+        free = Prediction(means, Diagonal(spread[None] ** 2), data, constraint.fields)
+        lawful = enforce(free, constraint).prediction
+        before, after = (float(((p.mean - u)[:, 1:] ** 2).mean()) for p in (free, lawful))
+        return after / before
+
+    return left
 
 
 @pytest.fixture(scope="session")

@@ -44,14 +44,14 @@ def test_differences_of_a_smooth_flow_converge_with_their_order(field_on, accura
 
 def test_chebyshev_points_see_none_in_a_smooth_flow(field_on):
     assert residual(DivergenceFree(), swirl(field_on, "chebyshev", 18)).max() < 1e-11
-    assert residual(DivergenceFree(), swirl(field_on, "uniform", 18)).max() > 1e-4
+    assert residual(DivergenceFree(), swirl(field_on, "uniform", 18)).max() > 1e-5
 
 
 def test_discrete_streamfunctions_give_flows_without_any_divergence(field_on):
     # Central differences commute, so (D_y ψ, −D_x ψ) has none inside, whatever ψ is.
     data = swirl(field_on, "uniform", 10)
     psi = np.random.default_rng(0).normal(size=(12, 10))
-    law = DivergenceFree()
+    law = DivergenceFree(accuracy=2)
     from lawbound.constraints import stencils
     from lawbound.constraints.geometry import Line
 
@@ -75,6 +75,13 @@ def test_it_stacks_with_the_velocities_at_the_walls(made):
     assert both.layout.fields == ("u", "v") and len(both.rows.labels) == 100
     fixed = (both.box.lower == both.box.upper).sum(axis=-1)
     assert (fixed == 2 * 44).all()
+
+
+def test_on_a_coarse_grid_order_four_helps_a_noisy_flow_and_order_two_does_not(made, error_of):
+    data, walls = made("cavity", nx=12, nt=5), Dirichlet("u") & Dirichlet("v")
+    assert error_of(DivergenceFree() & walls, data) < 0.7 * error_of(walls, data)
+    assert error_of(DivergenceFree(accuracy=2) & walls, data) > 1.5
+    assert error_of(DivergenceFree(accuracy=2, tolerance="reference") & walls, data) < 1.0
 
 
 def test_what_has_no_such_rows_is_refused(made, field_on):

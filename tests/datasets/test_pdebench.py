@@ -1,5 +1,7 @@
 """PDEBench's layouts: read by their documentation, and files of others."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,10 @@ yaml = pytest.importorskip("yaml")
 
 
 def documented(folder, test_ratio=0.1):
-    """What the documentation says a loader makes of a folder: fields (sample, x, [y], t, channel), training and test."""
+    """What PDEBench's loaders make of a folder: fields (sample, x, [y], t, channel), training and test, and the grid.
+
+    Written from their documented layout; where they cut, a fraction of a sample is no sample.
+    """
     (path,) = (path for path in folder.iterdir() if path.name != "lawbound.hdf5")
     with h5py.File(path) as file:
         if path.name.endswith("h5"):  # the last two letters decide
@@ -22,11 +27,11 @@ def documented(folder, test_ratio=0.1):
                 for axis in ("x", "y", "t")
                 if axis in file[keys[0]]["grid"]
             ]
-            cut = round(len(fields) * (1 - test_ratio))
+            cut = int(len(fields) * (1 - test_ratio))
             return fields[:cut], fields[cut:], grid
         fields = np.moveaxis(file["tensor"][...], 1, -1)[..., None]
         grid = [file["x-coordinate"][...], file["t-coordinate"][...]]
-        cut = round(len(fields) * test_ratio)
+        cut = int(len(fields) * test_ratio)
         return fields[cut:], fields[:cut], grid
 
 
@@ -46,7 +51,7 @@ def test_one_scalar_on_an_interval_is_a_tensor_with_the_test_samples_in_front(st
 def test_several_fields_and_planes_are_groups_with_the_test_samples_at_the_back(flow, tmp_path):
     report = pdebench.write(flow, tmp_path / "out")
     assert report.files[0] == "2D_flow_NA_NA.h5"
-    train, test, grid = documented(tmp_path / "out", test_ratio=1 / 6)
+    train, test, grid = documented(tmp_path / "out", test_ratio=told_ratio(report))
     assert len(test) == 1 and [one.size for one in grid] == [4, 5, 3]
     for channel, name in enumerate(schema.state_variables(flow)):
         np.testing.assert_array_equal(test[0, ..., channel], flow[name][0].transpose("x", "y", "t"))
@@ -56,6 +61,29 @@ def test_several_fields_and_planes_are_groups_with_the_test_samples_at_the_back(
         settings = yaml.safe_load(file["0005"].attrs["config"])
     assert settings["split"] == "test" and settings["sim"] == {"reynolds": 0.0}
     assert "not equally" not in " ".join(report.notes) and "along y, x they are not" in " ".join(report.notes)
+
+
+def told_ratio(report):
+    return float(re.search(r"test_ratio=([\d.e-]+)\)", " ".join(report.notes))[1])
+
+
+def test_with_the_ratio_that_we_say_their_loaders_test_on_our_test_samples():
+    for samples in (*range(1, 80), 1000, 99999):
+        for tests in {0, 1, samples // 10, samples // 7, samples // 3, samples - 1, samples}:
+            ratio = float(pdebench.ratio_of_tests(tests, samples, front=True))
+            assert int(samples * ratio) == tests, (tests, samples)
+            ratio = float(pdebench.ratio_of_tests(tests, samples, front=False))
+            assert samples - int(samples * (1 - ratio)) == tests, (tests, samples)
+    assert pdebench.ratio_of_tests(1, 10, front=True) == pdebench.ratio_of_tests(1, 10, front=False) == "0.1"
+
+
+def test_an_awkward_number_of_test_samples_is_theirs_too(stefan, tmp_path):
+    part = stefan.isel(sample=[*range(18), 27, 28])  # 2 of 20, and below 2 of 29
+    for number, data in enumerate((part, stefan.isel(sample=[*range(27), 27, 28]))):
+        report = pdebench.write(data, tmp_path / str(number))
+        train, test, _ = documented(tmp_path / str(number), told_ratio(report))
+        np.testing.assert_array_equal(test[..., 0], data.u[-2:].transpose("sample", "x", "t"))
+        assert len(train) == data.sizes["sample"] - 2
 
 
 def test_a_wave_and_its_rate_are_two_channels(tmp_path):

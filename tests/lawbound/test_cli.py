@@ -204,7 +204,7 @@ def test_reproduce_prints_one_object_with_what_was_published(tmp_path, capsys):
         (["train", "gp", "DATA", "-o", "OUT", "--epochs", "3"], "`gp` has no option epochs"),
         (["train", "gp", "DATA", "-o", "OUT", "--option", "smoothness"], "is not NAME=VALUE"),
         (["train", "gp", "DATA", "-o", "OUT", "--option", "smoothness=9"], "smoothness=9"),
-        (["compare", "GP", "--data", "DATA", "--constraint", "dirichlet"], "is not among the constraints"),
+        (["compare", "GP", "--data", "DATA", "--constraint", "wish"], "is not among the constraints"),
         (["compare", "GP", "--data", "DATA", "--constraint", "conservation:wish"], "is not an enforcement"),
     ],
 )

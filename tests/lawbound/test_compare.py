@@ -4,6 +4,7 @@ import torch
 
 import lawbound as lb
 from lawbound.comparison import chosen_times, imposed, judge
+from lawbound.constraints import Condition
 from lawbound.datasets.plugins import UnknownName
 from lawbound.surrogates.covariance import Diagonal
 from lawbound.surrogates.origin import Origin
@@ -165,3 +166,27 @@ def test_a_constraint_asked_for_twice_is_one_method(stefan_test):
 
     result = lb.compare({"x": Truth()}, stefan_test, ["conservation", "conservation:condition"], times=1)
     assert result.methods == ("solver", "x", "x+probconserv")
+
+
+def test_a_constraint_is_named_with_its_options_and_how():
+    plain = imposed("conservation(tolerance=0.1)&maximum-principle:condition(power=0.5)")
+    assert plain.constraint.name == "conservation&maximum-principle" and plain.how == Condition(power=0.5)
+    assert plain.constraint.parts[0].tolerance == 0.1
+    assert imposed("conservation&monotone").label == "conservation&monotone"
+    assert imposed("conservation").label == "probconserv" and imposed("conservation:project").label == "hardc"
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("conservation(wish=1)", r"does not take these options .* it takes .*tolerance"),
+        ("conservation(tolerance", "no closing bracket"),
+        ("conservation(tolerance)", "is not OPTION=VALUE"),
+        ("conservation:condition:project", "more than one enforcement"),
+        ("conservation:wish", "`wish` is not an enforcement"),
+        ("wish&conservation", "is not among the constraints"),
+    ],
+)
+def test_a_constraint_that_cannot_be_read_is_refused(spec, message):
+    with pytest.raises(ValueError, match=message):
+        imposed(spec)

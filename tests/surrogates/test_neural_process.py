@@ -13,6 +13,7 @@ from lawbound.datasets.split import of_split
 from lawbound.surrogates import checkpoint, neural_process, training
 from lawbound.surrogates.attentive_network import Attention, AttentiveNetwork, Batch, Decoder, loss
 from lawbound.surrogates.neural_process import AttentiveNeuralProcess
+from lawbound.surrogates.streams import stream
 
 SMALL = AttentiveNeuralProcess(
     width=16, heads=2, epochs=4, batch=6, learning_rate=1e-2, validate_every=2, draws=4
@@ -275,7 +276,7 @@ def test_context_and_targets_of_a_batch_are_stored_points_of_the_same_function(g
 def picked_once(data):
     """A batch of contexts and targets that only depends on the context seed."""
     functions = neural_process._Functions.of(data, "u")
-    targets = target_points(data, neural_process._stream(0, "validation", 0))
+    targets = target_points(data, stream(0, "validation", 0))
     return Batch(functions.context(0), functions.at(targets))
 
 
@@ -329,6 +330,25 @@ def test_options_of_prediction_do_not_stand_in_the_way_of_resuming(fitted, split
     SMALL.fit(*splits, seed=3, folder=tmp_path)
     other = replace(SMALL, draws=7, prediction_seed=1, dropout_at_prediction=True)
     assert equal_tensors(other.fit(*splits, seed=3, folder=tmp_path, resume=True), fitted)
+
+
+def test_compiled_training_minimises_the_same_loss_compiled(monkeypatch, splits):
+    seen = {}
+    monkeypatch.setattr(training, "train", lambda network, loss, *rest, **more: seen.update(more, loss=loss))
+    # A backend that runs what was traced: the compiler itself is PyTorch's affair, and slow.
+    traced = []
+    compiler = torch.compile
+    backend = lambda graph, inputs: traced.append(graph) or graph.forward  # noqa: E731
+    monkeypatch.setattr(torch, "compile", lambda function: compiler(function, backend=backend))
+    fitted = replace(SMALL, compiled=True).fit(*splits, seed=3)
+    assert seen["identity"]["compiled"]
+    points = torch.rand(2, 2, 5, 3, generator=torch.Generator().manual_seed(0))
+    batch = Batch(points[0], points[1])
+    with training.seeded(1, torch.device("cpu")):
+        compiled = seen["loss"](fitted.network.eval(), batch)
+    with training.seeded(1, torch.device("cpu")):
+        assert torch.equal(compiled, loss(fitted.network.eval(), batch))
+    assert traced
 
 
 @pytest.mark.parametrize("change", [{"width": 8}, {"normalise": True}, {"batch": 4}, {"context_seed": 1}])

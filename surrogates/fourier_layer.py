@@ -1,0 +1,140 @@
+"""The convolution of a Fourier neural operator, by matrix products with the few waves that it keeps.
+
+Only some tens of frequencies are wanted, so each axis is transformed by a matrix product with their cosines and sines
+instead of by a whole fast transform, most of which would be thrown away. Products are in real arithmetic, with real
+and imaginary parts side by side.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+
+
+@final
+class SpectralConvolution(nn.Module):
+    """(K u)(x) = Σ_k R_k û_k e^{2πi k·x}, over the frequencies |k_j| below `modes[j]` (Li et al. 2021, eq. 4).
+
+    u: (batch, *grid, channel), real. Along the last axis the frequencies are 0 … m − 1, conjugates understood; along
+    the others 0 … m − 1 and −m … −1, as the original code keeps them. R, (frequency, in, 2 · out), holds real parts,
+    then imaginary ones. Grids of any size will do, as long as they resolve the frequencies.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, modes: Sequence[int], grid: Sequence[int] | None = None
+    ) -> None:
+        super().__init__()
+        self.modes = tuple(modes)
+        # Compilers see no sizes inside `vmap`; they compile training, which has one grid, and are told which.
+        self._grid = tuple(grid) if grid is not None else None
+        frequencies = math.prod(2 * m for m in modes[:-1]) * modes[-1]
+        self.weight = nn.Parameter(torch.rand(frequencies, inputs, 2 * outputs) / (inputs * outputs))
+
+    def forward(self, u: Tensor, rest: Tensor) -> Tensor:
+        """K u + rest, (batch, *grid, out)."""
+        # In bfloat16, waves of different frequencies would no longer be orthogonal.
+        with torch.autocast(u.device.type, enabled=False):
+            return self._inverse(self._mixed(self._forward(u.float())), rest)
+
+    def _grid_of(self, u: Tensor) -> tuple[int, ...]:
+        if self._grid is not None and torch.compiler.is_compiling():
+            return self._grid
+        return tuple(u.shape[1:-1])
+
+    def _forward(self, u: Tensor) -> Tensor:
+        """û, (batch, 2, frequency, in), real and imaginary parts."""
+        batch, channels, grid = u.shape[0], u.shape[-1], self._grid_of(u)
+        matrices = transforms(grid, self.modes, u.device)
+        z = _along(matrices[-1].analysis, u.reshape(-1, grid[-1], channels))  # (…, 2 · m, in)
+        for axis in reversed(range(len(grid) - 1)):
+            lines = batch * math.prod(grid[:axis])
+            z = _along(matrices[axis].analysis, z.reshape(lines, 2 * grid[axis], -1))
+        return z.reshape(batch, 2, -1, channels)
+
+    def _mixed(self, spectrum: Tensor) -> Tensor:
+        """R û, (batch, 2, frequency, out): one batched product, a frequency each."""
+        batch, _, frequencies, channels = spectrum.shape
+        by_frequency = spectrum.permute(2, 1, 0, 3).reshape(frequencies, 2 * batch, channels)
+        products = torch.bmm(by_frequency, self.weight).reshape(frequencies, 2, batch, 2, -1)
+        real = products[:, 0, :, 0] - products[:, 1, :, 1]
+        imaginary = products[:, 0, :, 1] + products[:, 1, :, 0]
+        return torch.stack([real, imaginary]).permute(2, 0, 1, 3)
+
+    def _inverse(self, spectrum: Tensor, rest: Tensor) -> Tensor:
+        batch, outputs, grid = rest.shape[0], rest.shape[-1], self._grid_of(rest)
+        matrices = transforms(grid, self.modes, rest.device)
+        z = spectrum
+        for axis in range(len(grid) - 1):
+            lines = batch * math.prod(grid[:axis])
+            z = _along(matrices[axis].synthesis, z.reshape(lines, 4 * self.modes[axis], -1))
+        last, lines = matrices[-1].synthesis, batch * math.prod(grid[:-1])
+        # The sum with what goes around the convolution costs nothing here.
+        return torch.baddbmm(
+            rest.float().reshape(lines, grid[-1], outputs),
+            last.expand(lines, -1, -1),
+            z.reshape(lines, 2 * self.modes[-1], outputs),
+        ).reshape(rest.shape)
+
+
+def _along(matrix: Tensor, lines: Tensor) -> Tensor:
+    """The matrix times each of the lines, (line, n, channel); `matmul` would first lay the lines out anew."""
+    return torch.bmm(matrix.expand(len(lines), -1, -1), lines)
+
+
+class Transform(NamedTuple):
+    """Real matrices between an axis of n points and its kept frequencies.
+
+    Along the last axis u is real: analysis (2 · m, n) gives real parts, then imaginary ones; synthesis (n, 2 · m). Along
+    the others, of m frequencies either side of 0, it is complex: (2 · 2m, n · 2) and (n · 2, 2 · 2m), real and
+    imaginary part of a point being neighbours, those of frequencies apart, as memory has them.
+    """
+
+    analysis: Tensor
+    synthesis: Tensor
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def transforms(grid: Sequence[int], modes: Sequence[int], device: torch.device) -> tuple[Transform, ...]:
+    """The matrices of all axes; raises `ValueError` if an axis has too few points for its frequencies."""
+    return _transforms(tuple(grid), tuple(modes), device)
+
+
+@lru_cache(maxsize=64)
+def _transforms(grid: tuple[int, ...], modes: tuple[int, ...], device: torch.device) -> tuple[Transform, ...]:
+    for axis, (points, kept) in enumerate(zip(grid, modes, strict=True)):
+        if points < 2 * kept:
+            raise ValueError(
+                f"{kept} frequencies need {2 * kept} points or more, axis {axis} has {points} (padding included); "
+                "give a finer grid, or train with fewer modes."
+            )
+    # Not under inference mode, whose tensors no later training may use.
+    with torch.inference_mode(False), torch.no_grad():
+        along = [_complex(*pair) for pair in zip(grid[:-1], modes[:-1], strict=True)]
+        pairs = [*along, _real(grid[-1], modes[-1])]
+        return tuple(Transform(*(matrix.float().to(device) for matrix in pair)) for pair in pairs)
+
+
+def _waves(points: int, frequencies: Tensor) -> tuple[Tensor, Tensor]:
+    """cos and sin of 2πkj/n, (frequency, point), the angle reduced in integers so that it is exact."""
+    turns = torch.outer(frequencies, torch.arange(points)) % points
+    angle = turns.double() * (2 * math.pi / points)
+    return angle.cos(), angle.sin()
+
+
+def _real(points: int, modes: int) -> tuple[Tensor, Tensor]:
+    cos, sin = _waves(points, torch.arange(modes))
+    analysis = torch.cat([cos, -sin]) / points
+    # Frequencies above 0 stand for their conjugates, too.
+    weights = torch.full((modes,), 2.0, dtype=torch.float64)
+    weights[0] = 1.0
+    return analysis, points * analysis.T * weights.repeat(2)
+
+
+def _complex(points: int, modes: int) -> tuple[Tensor, Tensor]:
+    cos, sin = _waves(points, torch.cat([torch.arange(modes), torch.arange(-modes, 0)]))
+    real, imaginary = torch.stack([cos, sin], dim=-1), torch.stack([-sin, cos], dim=-1)  # (frequency, n, 2)
+    analysis = torch.cat([real, imaginary]).flatten(1) / points
+    return analysis, points * analysis.T

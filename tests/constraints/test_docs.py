@@ -1,0 +1,25 @@
+"""docs/constraints.md: its examples run, and it has every constraint."""
+
+import re
+from pathlib import Path
+
+import lawbound.constraints as constraints
+
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "constraints.md").read_text(encoding="utf-8")
+
+
+def test_the_examples_run():
+    blocks = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    assert len(blocks) > 8
+    exec(compile("\n".join(blocks), "constraints.md", "exec"), {})
+
+
+def test_every_constraint_is_there():
+    kinds = {
+        name
+        for name in constraints.__all__
+        if isinstance(getattr(constraints, name), type)
+        and issubclass(getattr(constraints, name), constraints.Constraint)
+    }
+    missing = [name for name in kinds - {"Constraint", "Stack"} if f"`{name}`" not in TEXT]
+    assert not missing

@@ -1,0 +1,115 @@
+"""Fourier layers against the formula they stand for, and the operator made of them."""
+
+import itertools
+
+import pytest
+import torch
+
+from lawbound.surrogates.fourier_layer import SpectralConvolution
+from lawbound.surrogates.fourier_operator import FourierOperator
+from lawbound.surrogates.origin import Axis
+
+
+def by_fast_transforms(layer, u):
+    """The same by whole transforms and complex weights, slice by slice, as the original code does it."""
+    dims = tuple(range(1, u.ndim - 1))
+    spectrum = torch.fft.rfftn(u, dim=dims)
+    out = torch.zeros(*spectrum.shape[:-1], layer.weight.shape[2] // 2, dtype=spectrum.dtype)
+    real, imaginary = layer.weight.chunk(2, dim=-1)
+    kept = [[*range(m), *range(-m, 0)] for m in layer.modes[:-1]] + [list(range(layer.modes[-1]))]
+    for weight, frequency in zip(torch.complex(real, imaginary), itertools.product(*kept), strict=True):
+        where = (slice(None), *frequency)
+        out[where] = spectrum[where] @ weight
+    return torch.fft.irfftn(out, s=u.shape[1:-1], dim=dims)
+
+
+@pytest.mark.parametrize(
+    ("grid", "modes"), [((16,), (5,)), ((15,), (7,)), ((12, 18), (4, 6)), ((11, 9), (5, 4)), ((8, 10, 12), (3, 2, 4))]
+)  # fmt: skip
+def test_the_layer_is_transform_multiply_transform_back(grid, modes):
+    torch.manual_seed(0)
+    layer = SpectralConvolution(3, 4, modes)
+    u, rest = torch.randn(2, *grid, 3), torch.randn(2, *grid, 4)
+    torch.testing.assert_close(layer(u, rest), by_fast_transforms(layer, u) + rest, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_are_those_of_the_fast_transforms():
+    torch.manual_seed(0)
+    layer = SpectralConvolution(3, 2, (3, 4))
+    u, weights = torch.randn(2, 8, 10, 3, requires_grad=True), torch.randn(2, 8, 10, 2)
+    ours = torch.autograd.grad((weights * layer(u, torch.zeros(2, 8, 10, 2))).sum(), [u, layer.weight])
+    theirs = torch.autograd.grad((weights * by_fast_transforms(layer, u)).sum(), [u, layer.weight])
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_too_many_frequencies_for_the_grid_are_refused():
+    layer = SpectralConvolution(1, 1, (5, 3))
+    with pytest.raises(ValueError, match="5 frequencies need 10 points or more, axis 0 has 8"):
+        layer(torch.zeros(1, 8, 8, 1), torch.zeros(1, 8, 8, 1))
+
+
+def operator(axes, **changes):
+    torch.manual_seed(0)
+    options = {"modes": 4, "width": 8, "blocks": 2, "padding": 0.125} | changes
+    return FourierOperator(2, 1, axes, **options)
+
+
+def test_the_original_network_over_space_and_time_has_2368001_parameters():
+    axes = [Axis(25, 0.0, 1.0), Axis(500, 0.0, 1.0)]
+    network = FourierOperator(3, 1, axes, modes=12, width=32, blocks=4, padding=0.02)
+    assert sum(parameter.numel() for parameter in network.parameters()) == 2_368_001
+
+
+NODES = lambda n: Axis(n, 0.0, 1.0)  # noqa: E731
+CELLS = lambda n: Axis(n, 0.5 / n, 1 - 0.5 / n, cells=True)  # noqa: E731
+RING = lambda n: Axis(n, 0.0, 1 - 1 / n, periodic=True)  # noqa: E731
+
+
+@pytest.mark.parametrize(
+    ("axis", "coarse", "fine"), [(NODES, 33, 65), (CELLS, 32, 64), (RING, 32, 64)], ids=["nodes", "cells", "ring"]
+)  # fmt: skip
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_a_function_sampled_finer_gives_the_same_function(axis, coarse, fine, dimensions):
+    """Up to aliasing: σ makes frequencies that a grid does not hold, and padding breaks smoothness."""
+    if dimensions == 3:
+        coarse, fine = (16 + coarse % 2, 32 + fine % 2)
+
+    def sampled(n):
+        one = axis(n)
+        points = one.first + one.step * torch.arange(n)
+        grids = torch.meshgrid(*[points] * dimensions, indexing="ij")
+        waves = [sum((2 * torch.pi * (x + k)).sin() for k, x in enumerate(grids, 1)), grids[0].cos() * 0 + 1]
+        return torch.stack(waves)[None]
+
+    network = operator([axis(coarse)] * dimensions)
+    with torch.no_grad():
+        low, high = network(sampled(coarse)), network(sampled(fine))
+    if axis is CELLS:  # cells do not nest; the centres of pairs lie between those of the finer ones
+        for dim in range(2, 2 + dimensions):
+            high = (
+                high.index_select(dim, torch.arange(0, fine, 2))
+                + high.index_select(dim, torch.arange(1, fine, 2))
+            ) / 2
+    else:
+        for dim in range(2, 2 + dimensions):
+            high = high.index_select(dim, torch.arange(0, fine, 2))
+    size = (low - low.mean()).abs().max()
+    assert (low - high).abs().max() < (0.02 if axis is RING else 0.12) * size
+
+
+def test_a_periodic_operator_commutes_with_shifts():
+    network = operator([RING(32)])
+    u = torch.randn(1, 2, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(network(u.roll(5, -1)), network(u).roll(5, -1), rtol=1e-4, atol=1e-5)
+
+
+def test_padding_has_the_same_length_at_any_resolution():
+    for axis, sizes in (
+        (NODES, {33: 36, 65: 72, 129: 144}),
+        (CELLS, {32: 36, 64: 72}),
+        (RING, {32: 32, 64: 64}),
+    ):
+        trained = axis(min(sizes))
+        network = operator([trained])
+        assert {points: network._padded(trained, points) for points in sizes} == sizes
