@@ -107,7 +107,8 @@ def nearest(
         lower = torch.full_like(upper, -torch.inf) if lower is None else lower  # type: ignore[arg-type]
         upper = torch.full_like(lower, torch.inf) if upper is None else upper
     if rows is None:
-        none = target.new_zeros(0, dtype=torch.float64)
+        # Not made from the target: under vmap that would be one empty set of rows for each entry.
+        none = torch.zeros(0, dtype=torch.float64, device=target.device)
         rows = Equalities(none.reshape(0, target.shape[-1]), none, none)
     own = rows.weights.ndim > 2
     given: list[Tensor | None] = [
