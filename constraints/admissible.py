@@ -16,6 +16,8 @@ _SEARCH = 80  # steps of the search for the price of variation
 _FIRST_PRICE = 0.1  # in units of the spread of the state over the largest D
 _STEPS = 60  # linearisations of curved equalities
 _CLOSE = 1e-13  # of a curved equality, in units of its size
+_LEFT = 1e4  # times the round-off of a variation
+_STILL = 1e-11  # of the state's size: steps so small have arrived
 _PAIRS = 2**24  # numbers in one batch of candidate fronts
 
 
@@ -81,6 +83,12 @@ def nearest_admissible(
         raise ValueError(
             "Two phases cannot be stacked with a limit on variation or with curved equalities; leave one out."
         )
+    batch = np.broadcast_shapes(target.shape[:-1], metric.shape[:-1])
+    if 0 in batch:
+        rows = 0 if admissible.rows is None else admissible.rows.rhs.shape[-1]
+        count = rows + sum(len(part.labels) for part in admissible.curved)
+        none = target.new_zeros(batch, dtype=torch.float64)
+        return Found(target.double().expand(*batch, -1), none.unsqueeze(-1).expand(*batch, count), none)
     if admissible.phases is not None:
         return _two_phases(target, metric, admissible, factors)
     if admissible.curved:
@@ -101,9 +109,9 @@ def _limited(target: Tensor, metric: Tensor, admissible: Target, factors: Tensor
     chains = (variation.starts, variation.stops)
     most = torch.from_numpy(np.ascontiguousarray(variation.most)).to(target.device)
 
-    def at(strength: Tensor) -> tuple[Nearest, Tensor]:
+    def at(strength: Tensor, *, strict: bool = False) -> tuple[Nearest, Tensor]:
         limits = replace(admissible.limits, strength=strength, chains=chains)
-        solution = nearest(target, metric, admissible.rows, limits, factors)
+        solution = nearest(target, metric, admissible.rows, limits, factors, strict=strict)
         total = sum(
             solution.values[..., i:j].diff(dim=-1).abs().sum(-1) for i, j in zip(*chains, strict=True)
         )
@@ -111,7 +119,7 @@ def _limited(target: Tensor, metric: Tensor, admissible: Target, factors: Tensor
 
     shape = np.broadcast_shapes(target.shape[:-1], metric.shape[:-1], most.shape)
     low = target.new_zeros(shape, dtype=torch.float64)
-    solution, excess = at(low)
+    solution, excess = at(low, strict=True)
     slack = 1e-12 * (most.abs() + solution.values.abs().amax(-1))
     if not bool((excess > slack).any()):
         return _found(solution)
@@ -120,6 +128,7 @@ def _limited(target: Tensor, metric: Tensor, admissible: Target, factors: Tensor
     high = torch.where(open_, _FIRST_PRICE * (target.amax(-1) - target.amin(-1)) / metric.amax(-1), 0.0)
     high = high.expand(shape).clone()
     above, below = excess, at(high)[1]
+    # At a price so high that nothing can move no state is found (NaN): as if less varied than may.
     for _ in range(_SEARCH):
         short = below > slack
         if not bool(short.any()):
@@ -128,20 +137,29 @@ def _limited(target: Tensor, metric: Tensor, admissible: Target, factors: Tensor
         high = torch.where(short, 4.0 * high, high)
         below = at(high)[1]
     else:
-        raise ValueError(
-            f"No state that obeys the other constraints varies so little: {variation.label} leaves "
-            f"{float(below.max()):.3g} too much. Give a larger limit, or leave one of the constraints out."
-        )
+        raise _too_little(variation, below)
+    below = torch.where(below.isnan(), -above, below)
     for _ in range(_SEARCH):
         middle = torch.where(open_, low + (high - low) * above / (above - below).clamp_min(1e-300), 0.0)
         middle = torch.minimum(torch.maximum(middle, low), high)
         solution, now = at(middle)
+        now = torch.where(now.isnan(), -above, now)
         under = now <= 0.0
         if bool(((now.abs() <= slack) | (excess <= slack)).all()):
             break
         low, above = torch.where(under, low, middle), torch.where(under, 0.5 * above, now)
         high, below = torch.where(under, middle, high), torch.where(under, now, 0.5 * below)
+    left = (variation.measure(solution.values.detach().cpu().numpy()) - variation.most).max()
+    if not left <= _LEFT * float(slack.max()):
+        raise _too_little(variation, above)
     return _found(solution)
+
+
+def _too_little(variation: Variation, left: Tensor) -> ValueError:
+    return ValueError(
+        f"No state that obeys the other constraints varies so little: {variation.label} leaves "
+        f"{float(left.max()):.3g} too much. Give a larger limit, or leave one of the constraints out."
+    )
 
 
 def _curved(target: Tensor, metric: Tensor, admissible: Target, factors: Tensor | None) -> Found:
@@ -163,14 +181,17 @@ def _curved(target: Tensor, metric: Tensor, admissible: Target, factors: Tensor 
     ]
     if not active:
         return found
-    values = found.values
+    values, last = found.values, None
     for step in range(_STEPS):
         gap, slopes, size = _linearised(values, active)
-        if bool((gap.abs() <= _CLOSE * size).all()):
+        # What is left of h falls with the square of a step: by itself it would stop halfway to the nearest state.
+        still = last is not None and bool(((values - last).abs() <= _STILL * values.abs().amax()).all())
+        if bool((gap.abs() <= _CLOSE * size).all()) and (still or step > _STEPS // 2):
             break
         own = _stacked(admissible.rows, slopes, (slopes @ values.unsqueeze(-1)).squeeze(-1) - gap)
         start = target if step < _STEPS // 2 else values
-        found = _found(nearest(start, metric, own, admissible.limits, factors))
+        last = values
+        found = nearest_admissible(start, metric, replace(plain, rows=own), factors)
         values = found.values
     gap, _, size = _linearised(values, active)
     if bool((gap.abs() > 1e-9 * size).any()):

@@ -58,12 +58,16 @@ class Limits:
 
 
 class Nearest(NamedTuple):
-    """values: (..., n). multipliers λ: (..., q). free: which points lie off their bounds, (..., n). steps: (...)."""
+    """values: (..., n). multipliers λ: (..., q). free: which points lie off their bounds, (..., n). steps: (...).
+
+    blocks: the first point of each point's block of pooled neighbours, (..., n), int64; (..., 0) without chains.
+    """
 
     values: Tensor
     multipliers: Tensor
     free: Tensor
     steps: Tensor
+    blocks: Tensor
 
 
 class InfeasibleError(ValueError):
@@ -103,7 +107,8 @@ def nearest(
         lower = torch.full_like(upper, -torch.inf) if lower is None else lower  # type: ignore[arg-type]
         upper = torch.full_like(lower, torch.inf) if upper is None else upper
     if rows is None:
-        none = target.new_zeros(0, dtype=torch.float64)
+        # Not made from the target: under vmap that would be one empty set of rows for each entry.
+        none = torch.zeros(0, dtype=torch.float64, device=target.device)
         rows = Equalities(none.reshape(0, target.shape[-1]), none, none)
     own = rows.weights.ndim > 2
     given: list[Tensor | None] = [
@@ -129,7 +134,7 @@ def nearest(
     assert z is not None and d is not None and b is not None and noise is not None
     if u is not None:
         # A factor needs some diagonal to divide by: this share of the whole variance.
-        d = d.clamp_min(_LEAST * float((d + u.square().sum(-1)).detach().amax()))
+        d = torch.maximum(d, _LEAST * (d + u.square().sum(-1)).detach().amax(-1, keepdim=True))
     size = weights.detach().square().sum(-1).sqrt()
     size = torch.where(size > 0.0, size, 1.0)
     problem = Problem(
@@ -145,7 +150,9 @@ def nearest(
         values = problem.primal(y, held)
         y = y - (inverted @ problem.equations(values, y, held).unsqueeze(-1)).squeeze(-1)
     values = problem.primal(y, held)
-    return Nearest(values, y[..., problem.k :] / size, place == 0, steps)
+    if not strict:
+        values = torch.where(y.isnan().any(-1, keepdim=True), torch.nan, values)
+    return Nearest(values, y[..., problem.k :] / size, place == 0, steps, blocks)
 
 
 def _double(tensor: Tensor) -> Tensor:

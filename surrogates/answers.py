@@ -30,7 +30,7 @@ class Answer(Protocol):
         ...
 
     def loss(
-        self, out: Tensor, target: Tensor, units: Units, network: nn.Module, *, epoch: int, count: int
+        self, out: Tensor, target: Tensor, units: Units, network: nn.Module, *, epoch: Tensor, count: Tensor
     ) -> Tensor:
         """What training minimises, for each sample, (*lead,)."""
         ...
@@ -53,7 +53,7 @@ class Mean:
     groups: int = field(default=1, init=False)
 
     def loss(
-        self, out: Tensor, target: Tensor, units: Units, network: nn.Module, *, epoch: int, count: int
+        self, out: Tensor, target: Tensor, units: Units, network: nn.Module, *, epoch: Tensor, count: Tensor
     ) -> Tensor:
         """Relative L2 or mean square."""
         return self.score(out, target, units)
@@ -76,7 +76,7 @@ class Gaussian:
     groups: int = field(default=2, init=False)
 
     def loss(
-        self, out: Tensor, target: Tensor, units: Units, network: nn.Module, *, epoch: int, count: int
+        self, out: Tensor, target: Tensor, units: Units, network: nn.Module, *, epoch: Tensor, count: Tensor
     ) -> Tensor:
         """Negative log-likelihood or CRPS."""
         return self.score(out, target, units)
@@ -109,7 +109,7 @@ class Heads:
     warm_up: int = 10
 
     def loss(
-        self, out: Tensor, target: Tensor, units: Units, network: nn.Module, *, epoch: int, count: int
+        self, out: Tensor, target: Tensor, units: Units, network: nn.Module, *, epoch: Tensor, count: Tensor
     ) -> Tensor:
         """Losses less this sample's share of the diversity."""
         heads = self._heads(out, units.axes)
@@ -118,10 +118,9 @@ class Heads:
         else:
             each = point_loss(self.kind, heads, target.unsqueeze(-2 - units.axes), units)
             values = each.mean(-1)
-        if epoch > self.warm_up and self.diversity > 0.0:
-            values = values - self.diversity / count * mean_square_distance(
-                last_weights(network, self.groups)
-            )
+        if self.diversity > 0.0:
+            pushed = self.diversity * (epoch > self.warm_up) / count
+            values = values - pushed * mean_square_distance(last_weights(network, self.groups))
         return values
 
     def score(self, out: Tensor, target: Tensor, units: Units) -> Tensor:
@@ -151,7 +150,7 @@ class Members:
     groups: int = field(default=1, init=False)
 
     def loss(
-        self, out: Tensor, target: Tensor, units: Units, network: nn.Module, *, epoch: int, count: int
+        self, out: Tensor, target: Tensor, units: Units, network: nn.Module, *, epoch: Tensor, count: Tensor
     ) -> Tensor:
         """Each member's own."""
         return self.score(out, target, units)

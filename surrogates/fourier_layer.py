@@ -23,9 +23,13 @@ class SpectralConvolution(nn.Module):
     then imaginary ones. Grids of any size will do, as long as they resolve the frequencies.
     """
 
-    def __init__(self, inputs: int, outputs: int, modes: Sequence[int]) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, modes: Sequence[int], grid: Sequence[int] | None = None
+    ) -> None:
         super().__init__()
         self.modes = tuple(modes)
+        # Compilers see no sizes inside `vmap`; they compile training, which has one grid, and are told which.
+        self._grid = tuple(grid) if grid is not None else None
         frequencies = math.prod(2 * m for m in modes[:-1]) * modes[-1]
         self.weight = nn.Parameter(torch.rand(frequencies, inputs, 2 * outputs) / (inputs * outputs))
 
@@ -35,9 +39,14 @@ class SpectralConvolution(nn.Module):
         with torch.autocast(u.device.type, enabled=False):
             return self._inverse(self._mixed(self._forward(u.float())), rest)
 
+    def _grid_of(self, u: Tensor) -> tuple[int, ...]:
+        if self._grid is not None and torch.compiler.is_compiling():
+            return self._grid
+        return tuple(u.shape[1:-1])
+
     def _forward(self, u: Tensor) -> Tensor:
         """û, (batch, 2, frequency, in), real and imaginary parts."""
-        batch, *grid, channels = u.shape
+        batch, channels, grid = u.shape[0], u.shape[-1], self._grid_of(u)
         matrices = transforms(grid, self.modes, u.device)
         z = _along(matrices[-1].analysis, u.reshape(-1, grid[-1], channels))  # (…, 2 · m, in)
         for axis in reversed(range(len(grid) - 1)):
@@ -55,7 +64,7 @@ class SpectralConvolution(nn.Module):
         return torch.stack([real, imaginary]).permute(2, 0, 1, 3)
 
     def _inverse(self, spectrum: Tensor, rest: Tensor) -> Tensor:
-        batch, *grid, outputs = rest.shape
+        batch, outputs, grid = rest.shape[0], rest.shape[-1], self._grid_of(rest)
         matrices = transforms(grid, self.modes, rest.device)
         z = spectrum
         for axis in range(len(grid) - 1):

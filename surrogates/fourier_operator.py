@@ -29,9 +29,12 @@ class FourierOperator(nn.Module):
         super().__init__()
         self._axes = tuple(axes)
         self._padding = padding
-        kept = [max(1, min(modes, self._padded(axis, axis.points) // 2)) for axis in axes]
+        grid = [self._padded(axis, axis.points) for axis in axes]
+        kept = [max(1, min(modes, points // 2)) for points in grid]
         self.lift = nn.Linear(inputs, width)
-        self.convolutions = nn.ModuleList(SpectralConvolution(width, width, kept) for _ in range(blocks))
+        self.convolutions = nn.ModuleList(
+            SpectralConvolution(width, width, kept, grid) for _ in range(blocks)
+        )
         self.around = nn.ModuleList(nn.Linear(width, width) for _ in range(blocks))
         self.project = nn.Linear(width, HIDDEN)
         self.dropout = nn.Dropout(dropout)

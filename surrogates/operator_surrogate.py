@@ -231,12 +231,12 @@ def _fit(
     network = _networks(learner, origin, scaled, seeds).to(where)
     units = _units(scaled, origin, where)
     batches = Batches(learned, learner.batch, task.length(len(learned.times)), tuple(seeds), members)
-    fitted = FittedOperator(learner, network, origin)
+    fitted, space = FittedOperator(learner, network, origin), learned.space
 
     def loss(network: nn.Module, batch: Batch) -> Tensor:
         if batch.samples.lead[-1] == 0:  # a process without a share of the last, small batch: gradients of 0
             return torch.stack([weights.sum() for weights in network.parameters()])[:0]
-        out = task.answer(network, batch.samples, learned.space)
+        out = task.answer(network, batch.samples, space)
         return answer.loss(out, batch.samples.states, units, network, epoch=batch.epoch, count=batch.count)
 
     def validate(network: nn.Module) -> Tensor:

@@ -184,11 +184,14 @@ def _beside_fields(wall: xr.DataArray, dims: Sequence[str]) -> Tensor:
 @final
 @dataclass(frozen=True)
 class Batch:
-    """What a step learns from. `count` is the number of samples in the whole batch, all processes together."""
+    """What a step learns from. `count` is the number of samples in the whole batch, all processes together.
+
+    Numbers are tensors, because compiled losses are made anew for every value of anything else.
+    """
 
     samples: Samples
-    epoch: int
-    count: int
+    epoch: Tensor
+    count: Tensor
 
 
 @final
@@ -250,7 +253,9 @@ class Epoch:
     def _batch(self, i: int, read: dict[bytes, Samples]) -> Batch:
         parts = [self._samples(*order[i], read) for order in self.orders]
         together = stacked(parts) if self.source.members else parts[0]
-        return Batch(together, self.number, len(self.orders[0][i][1]))
+        numbers = (self.number, len(self.orders[0][i][1]))
+        epoch, count = torch.tensor(numbers, device=self.source.data.device)
+        return Batch(together, epoch, count)
 
     def _samples(self, group: IntArray, numbers: IntArray, read: dict[bytes, Samples]) -> Samples:
         data, windows = self.source.data, self.source.windows(group)

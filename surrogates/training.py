@@ -195,7 +195,9 @@ def compiled(
     loss: Callable[[Network, Batch], Tensor], device: torch.device
 ) -> Callable[[Network, Batch], Tensor]:
     """The loss by `torch.compile`; on a GPU launched as one graph, for steps of small networks are all launches."""
-    return torch.compile(loss, mode="reduce-overhead" if device.type == "cuda" else None)
+    # The last, smaller batch is compiled by itself: graphs have fixed shapes.
+    mode = "reduce-overhead" if device.type == "cuda" else None
+    return torch.compile(loss, mode=mode, dynamic=False)
 
 
 def _clip(network: nn.Module, max_norm: float) -> object:

@@ -26,6 +26,7 @@ ALLOWED = {
             "lawbound.surrogates.prediction",
             "lawbound.surrogates.covariance",
             "lawbound.surrogates.low_rank",
+            "lawbound.surrogates.banded",
             "lawbound.surrogates.tensors",
         ),
         {"numpy", "scipy", "numba", "xarray", "torch"},

@@ -203,6 +203,20 @@ def test_truncated_and_foreign_checkpoints_are_refused(line, tmp_path):
         lb.load(tmp_path / "run")
 
 
+def test_compiled_training_takes_the_same_steps(line, monkeypatch):
+    # A backend that runs what was traced: the compiler itself is PyTorch's affair, and slow.
+    traced, compiler = [], torch.compile
+    backend = lambda graph, inputs: traced.append(graph) or graph.forward  # noqa: E731
+    monkeypatch.setattr(torch, "compile", lambda function, **mode: compiler(function, backend=backend))
+    for name in ("fno-bc", "fno in steps", "ensemble", "diverse-fno"):
+        plain = LEARNERS[name].fit(*splits(line), seed=0)
+        traced.clear()
+        compiled = replace(LEARNERS[name], compile=True).fit(*splits(line), seed=0)
+        assert traced
+        for key, tensor in plain.tensors().items():
+            torch.testing.assert_close(compiled.tensors()[key], tensor, rtol=1e-3, atol=1e-4)
+
+
 # Bad input.
 
 
