@@ -40,7 +40,7 @@ wheel: $(VENV)/.dev
 	$(BIN)/pip --python build/wheel/venv/bin/python install --quiet --no-deps --no-index build/wheel/*.whl
 	cp -r tests build/wheel/tests
 	cd build/wheel && venv/bin/python -P -m pytest -c ../../pyproject.toml --rootdir . -p no:cacheprovider -q -m "not slow" \
-		tests/test_doctests.py tests/constraints tests/lawbound
+		tests/test_doctests.py tests/constraints/test_real_input.py tests/lawbound
 
 clean:
 	rm -rf $(VENV) build demo-report
