@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all: temporary names that say whose they are, renames, hashes."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -7,6 +8,9 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from threading import get_ident
+
+#: How often to try where others put theirs in the same place.
+TRIES = 100
 
 
 def temporary(path: Path) -> Path:
@@ -26,25 +30,22 @@ def put(finished: Path, path: Path) -> None:
     """Give what is finished its name, in place of a file or folder that had it.
 
     A folder cannot be replaced in one step: what stood there goes first, unless it is the same. Another writer may
-    put its own there meanwhile.
+    put its own there meanwhile, or take away what it finds, which is no reason to stop.
     """
-    if not finished.is_dir():
-        os.replace(finished, path)
-        return
     aside = temporary(path.with_name(f"{path.name}-old"))
-    for attempt in range(8):
+    for attempt in range(1, TRIES + 1):
         try:
             os.replace(finished, path)
             return
-        except OSError:
-            if attempt == 7 or not path.exists():
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or attempt == TRIES:
                 raise
-        if path.is_dir() and file_hash(path) == file_hash(finished):
-            remove(finished)
-            return
         try:
+            if file_hash(path) == file_hash(finished):
+                remove(finished)
+                return
             os.replace(path, aside)
-        except FileNotFoundError:  # the other writer was faster
+        except FileNotFoundError:
             continue
         remove(aside)
 

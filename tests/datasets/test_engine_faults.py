@@ -286,8 +286,11 @@ def test_a_folder_that_may_not_be_written_is_said_and_can_be_read():
             folder.chmod(0o555)
         said = driven(
             """
+import tempfile
 import lawbound as lb
-lb.open(out / "whole")  # what is imported late may lie where nobody may read
+with tempfile.TemporaryDirectory() as warm:  # what is imported late may lie where nobody may read
+    generate(Path(warm) / "d")
+    lb.open(Path(warm) / "d")
 def nobody():
     if os.getuid() == 0:
         os.setgid(65534)
