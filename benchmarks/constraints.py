@@ -1,4 +1,4 @@
-"""Cost of enforcement: a dense update as the originals', ours up to a million cells, a network's forward pass, a QP solver.
+"""Cost of enforcement: a dense update as the originals', ours up to a million cells, a network's forward pass.
 
     python benchmarks/constraints.py [--device cuda] [--threads 1] [--out OUT]
 
@@ -7,8 +7,6 @@ dense   one Gaussian update of one law with n × n matrices (the formula of Prob
 large   10⁶ cells, three laws, bounds 0 ≤ u ≤ 1, a third of them active.
 batch   a batch of space-time fields, one law and bounds at each time, beside one forward pass of a Fourier neural
         operator (width 32, 12 × 12 modes, four blocks) over the same fields, float32 in both.
-qp      nearest point of three laws and bounds in a diagonal metric, beside OSQP (pip install osqp) run until its
-        residual of the laws is as small as it gets (eps 1e-12, polish).
 
 Medians of repeated calls. Writes OUT/constraints-DEVICE.json and prints a table.
 """
@@ -170,48 +168,6 @@ def batch(device: str) -> list[dict[str, float]]:
     return found
 
 
-def beside_osqp() -> list[dict[str, float]]:
-    try:
-        import osqp
-        from scipy import sparse
-    except ImportError:
-        return []
-    found = []
-    for n in (100, 1000, 10_000):
-        x = (np.arange(n) + 0.5) / n
-        start, metric = 1.25 - 2.0 * x + 0.05 * np.sin(50.0 * x), 0.01 + x**2
-        g = np.stack([np.full(n, 1.0 / n), x / n, np.cos(3.0 * x) / n])
-        b = g @ np.maximum(1.0 - 2.0 * x, 0.0)
-        matrix = sparse.vstack([sparse.csc_matrix(g), sparse.identity(n)], format="csc")
-        low, high = np.concatenate([b, np.zeros(n)]), np.concatenate([b, np.ones(n)])
-
-        def theirs(n=n, metric=metric, start=start, matrix=matrix, low=low, high=high) -> Any:
-            solver = osqp.OSQP()
-            solver.setup(
-                sparse.diags(1.0 / metric, format="csc"), -start / metric, matrix, low, high,
-                verbose=False, eps_abs=1e-12, eps_rel=1e-12, max_iter=100_000, polishing=True,
-            )  # fmt: skip
-            return solver.solve()
-
-        tensors = [torch.from_numpy(a) for a in (start, metric, g, b)]
-        box = Limits(torch.zeros(n, dtype=torch.float64), torch.ones(n, dtype=torch.float64))
-
-        def ours(tensors=tensors, box=box) -> Tensor:
-            z, d, weights, rhs = tensors
-            return nearest(z, d, Equalities(weights, rhs, torch.zeros(3, dtype=torch.float64)), box).values
-
-        answer, mine = theirs(), ours().numpy()
-        found.append(
-            {
-                "n": n, "ours": median(ours, "cpu"), "osqp": median(theirs, "cpu"),
-                "our residual": float(np.abs(g @ mine - b).max()),
-                "their residual": float(np.abs(g @ answer.x - b).max()),
-                "difference": float(np.abs(answer.x - mine).max()),
-            }
-        )  # fmt: skip
-    return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
@@ -226,7 +182,6 @@ def main() -> None:
         "device": name, "torch": torch.__version__, "dense": rows,
         "slope of dense": slope(rows, "dense", 200), "slope of ours": slope(rows, "ours", 10_000),
         "large": large(asked.device), "batch": batch(asked.device),
-        "qp": beside_osqp() if asked.device == "cpu" else [],
     }  # fmt: skip
     print(json.dumps(report, indent=1))
     asked.out.mkdir(parents=True, exist_ok=True)

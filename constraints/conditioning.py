@@ -74,22 +74,6 @@ def condition(
     return Updated(updated, conditioned, multipliers, multipliers.new_zeros(means.shape[:-1]))
 
 
-def project(means: Tensor, covariance: Covariance, weights: Tensor, rhs: Tensor) -> Updated:
-    """Orthogonal projection of the means: μ̃ = μ − Gᵀ λ, G Gᵀ λ = G μ − b. The covariance stays.
-
-    As HardC in Hansen et al., ICML 2023: the mean obeys the law, samples do not.
-    Raises `ValueError` for rows that contradict each other.
-    """
-    inverse = torch.linalg.pinv(weights @ weights.T, hermitian=True, rtol=1e-12)
-    multipliers = torch.zeros_like(apply_rows(weights, means))
-    updated = means
-    for _ in range(2):
-        multipliers = multipliers + (apply_rows(weights, updated) - rhs) @ inverse
-        updated = means - multipliers @ weights
-    _refuse_contradiction(updated, means, weights, rhs)
-    return Updated(updated, covariance, multipliers, multipliers.new_zeros(means.shape[:-1]))
-
-
 def _refuse_contradiction(updated: Tensor, means: Tensor, weights: Tensor, rhs: Tensor) -> None:
     gap = (apply_rows(weights, updated) - rhs).abs()
     size = torch.maximum(updated.abs(), means.abs()) @ weights.abs().T + rhs.abs()

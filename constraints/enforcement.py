@@ -9,13 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lawbound.constraints.admissible import Target
+from lawbound.constraints.admissible import Target, nearest_admissible
 from lawbound.constraints.automatic import Automatic
 from lawbound.constraints.conditioning import UnreachableError, Updated, condition
 from lawbound.constraints.constraint import Admissible, Constraint, widened
 from lawbound.constraints.displacement import Displace, UnbracketedError
 from lawbound.constraints.projection import InfeasibleError
 from lawbound.constraints.retraction import Pushed, moved
+from lawbound.constraints.truncation import truncated
 from lawbound.datasets import schema
 from lawbound.surrogates.covariance import Covariance, Diagonal
 from lawbound.surrogates.low_rank import DiagonalLowRank
@@ -85,7 +86,9 @@ class Condition:
 
     Bounds and shapes: mean and samples each become the nearest admissible state in the metric D + U Uᵀ of a
     diagonal covariance with or without factors; of other covariances the metric is their diagonal. Samples so
-    moved may lie on bounds together; `lawbound.constraints.truncation` draws from the truncated law instead.
+    moved may lie on bounds together. With inequalities="truncated" the law is instead the Gaussian given that the state
+    obeys (rows and bounds only): none of its samples lies on a bound, and its mean is not the nearest state but the
+    average one. Each latent draw is truncated by itself and keeps its weight.
 
     power: p < 1 tempers the metric to D^p, between this (1) and `project` (0), where a surrogate is too sure of
     where its error is.
@@ -93,6 +96,7 @@ class Condition:
 
     relative: float = 0.0
     power: float = 1.0
+    inequalities: Literal["projected", "truncated"] = "projected"
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.relative) and self.relative >= 0.0):
@@ -101,6 +105,12 @@ class Condition:
             )
         if not 0.0 <= self.power <= 1.0:
             raise ValueError(f"`Condition` got power={self.power}; give a number from 0 to 1.")
+        if self.inequalities not in ("projected", "truncated"):
+            raise ValueError(
+                f"`Condition` got inequalities={self.inequalities!r}; give `projected` or `truncated`."
+            )
+        if self.inequalities == "truncated" and self.power != 1.0:
+            raise ValueError("`Condition` truncates the prediction's own law; leave power at 1.")
 
     @property
     def name(self) -> str:
@@ -126,6 +136,10 @@ class Condition:
                 spread = spread + (weights @ factors).square().sum(-1)
             noise = onto.rows.noise + self.relative**2 * spread.mean(0)
             onto = Target(onto.rows._replace(noise=noise), *onto.others())
+        if self.inequalities == "truncated":
+            law = truncated(means, metric, onto, factors)
+            found = nearest_admissible(means, metric, onto, factors)
+            return Updated(law.means, law, found.multipliers, torch.zeros_like(found.bound))
         if self.power != 1.0:
             metric, factors = metric**self.power, None
         return moved(means, covariance, admissible, onto, metric, factors)

@@ -47,7 +47,7 @@ def multipliers(problem: Problem, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         steps[todo] += open_
         todo, held, gradient, open_ = todo[chosen], held.take(chosen), gradient[chosen], open_[chosen]
         part, start = problem.take(todo), y[todo]
-        ahead = torch.where(open_[:, None], -divided(part.jacobian(held), gradient), 0.0)
+        ahead = torch.where(open_[:, None], _ascent(part, held, gradient), 0.0)
         search = _Slope(part, start, ahead)
         alpha = _length(search, (gradient * ahead).sum(-1))
         y[todo] = start + alpha[:, None] * ahead

@@ -4,7 +4,7 @@
 
 A small network maps the Stefan problem's u* to mean and variance of the temperature at all times. A layer behind it makes
 both lawful, mass known and 0 ≤ u ≤ 1, and the loss is the CRPS of what comes out: the network learns what to say so that the
-lawful prediction is good. Without the layer the same network learns as fast and breaks the law at every step.
+lawful prediction is good. Without the layer the same network breaks the law at every step.
 """
 
 import torch

@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lawbound.constraints import Condition, Conservation, Constrained, Project, enforce
-from lawbound.constraints.conditioning import condition, project
+from lawbound.constraints.conditioning import condition
+from lawbound.constraints.constraint import Admissible
+from lawbound.constraints.sets import Rows
+from lawbound.datasets.layout import Layout
 from lawbound.surrogates.covariance import Conditioned, Diagonal
 from lawbound.surrogates.prediction import Prediction
 
@@ -22,6 +25,12 @@ def problem(seed, draws=2, samples=2, q=Q):
     rhs = torch.randn(samples, T, q, generator=g, dtype=torch.float64)
     sigma = torch.rand(samples, T, q, generator=g, dtype=torch.float64)
     return means, variance, weights, rhs, sigma
+
+
+def project(means, covariance, weights, rhs):
+    """`Project`, as published: the covariance is kept."""
+    rows = Rows(weights.numpy(), rhs.numpy(), np.zeros(rhs.shape), tuple("abc"[: len(weights)]))
+    return Project("kept")(means, covariance, Admissible(Layout(("u",), ("x",), means.shape[-1:]), rows))
 
 
 def dense(mean, variance, weights, rhs, noise):
