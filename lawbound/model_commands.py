@@ -1,0 +1,261 @@
+"""Commands that train, predict, compare and reproduce."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from lawbound import arguments
+from lawbound.command import Json, Out, WrongArguments, app, print_json, reading_arguments
+from lawbound.terminal import console, notes, progress
+
+if TYPE_CHECKING:
+    pass
+
+# Modules that load torch, matplotlib or xarray are imported inside the commands: `lawbound --help` is instant.
+
+
+@app.command
+def train(
+    surrogate: str,
+    data: Path,
+    *,
+    out: Out,
+    epochs: int | None = None,
+    seed: int = 0,
+    device: Literal["cpu", "cuda"] = "cpu",
+    resume: Annotated[bool, Parameter(negative="")] = False,
+    unchecked: Annotated[bool, Parameter(negative="")] = False,
+    option: list[str] | None = None,
+) -> None:
+    """Train a surrogate on the train split of a dataset, the best weights chosen on its valid split.
+
+    `torchrun --no-python --nproc-per-node N lawbound train …` shares every batch among N processes.
+
+    Parameters
+    ----------
+    surrogate
+        A name that `lawbound list surrogates` shows.
+    data
+        A dataset.
+    out
+        Run folder; new or empty, unless --resume.
+    epochs
+        Passes over the training split.
+    seed
+        Seed of initial weights and batches.
+    device
+        Where to train.
+    resume
+        Go on with the run in the folder.
+    unchecked
+        Train on a dataset that `lawbound check` finds wrong.
+    option
+        NAME=VALUE, a hyperparameter; the value is JSON, or a word.
+    """
+    from lawbound.datasets.store import open as open_dataset
+    from lawbound.runs import fit, learner_of
+    from lawbound.surrogates.distributed import rank
+
+    with reading_arguments():
+        options = dict(arguments.named_value(text) for text in option or [])
+        if epochs is not None:
+            options["epochs"] = epochs
+        learner = learner_of(surrogate, options)
+        if seed < 0:
+            raise ValueError(f"--seed {seed}; give an integer ≥ 0.")
+    dataset = open_dataset(data)
+    with progress(f"training {surrogate}") as advance:
+        fit(
+            learner,
+            dataset,
+            seed=seed,
+            device=device,
+            folder=out,
+            resume=resume,
+            unchecked=unchecked,
+            on_progress=lambda p: advance(p.epoch, p.epochs),
+        )
+    if rank() == 0:
+        console.print(f"{out}: {surrogate} trained on {data}.", highlight=False)
+
+
+@app.command
+def predict(run: Path, data: Path, *, out: Out, split: str = "test", times: int = 11) -> None:
+    """Predict a split of a dataset and write means and standard deviations to a netCDF file.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    data
+        A dataset.
+    out
+        The file to write; it must not exist.
+    split
+        Which samples.
+    times
+        How many of the stored times, evenly spaced, the time of interest among them.
+    """
+    from lawbound.comparison import chosen_times
+    from lawbound.datasets.schema import require_finite
+    from lawbound.datasets.split import of_split
+    from lawbound.datasets.store import open as open_dataset
+    from lawbound.datasets.store import write
+    from lawbound.surrogates.checkpoint import load
+
+    if out.exists():
+        raise WrongArguments(f"{out} exists; give a new file (-o).")
+    whole = open_dataset(data)
+    with reading_arguments():
+        part = of_split(whole, split)
+        chosen = chosen_times(part, times)
+    require_finite(part)
+    with progress("predicting"):
+        prediction = load(run).predict(part, times=chosen)
+    write(prediction.to_dataset(), out)
+    console.print(f"{out}: {part.sizes['sample']} samples at {chosen.size} times.", highlight=False)
+
+
+@app.command
+def compare(
+    runs: list[Path],
+    *,
+    data: Path,
+    constraint: list[str] | None = None,
+    out: Annotated[Path | None, Parameter(name=["-o", "--out"])] = None,
+    times: int = 11,
+    seed: int = 0,
+    json: Json = False,
+) -> None:
+    """Judge runs, as they are and under constraints, against the solver, on samples held out from training.
+
+    Parameters
+    ----------
+    runs
+        Run folders.
+    data
+        A dataset with held-out samples.
+    constraint
+        NAME or NAME:HOW, as often as you like; without any, conservation:project and conservation:condition.
+    out
+        REPORT.html; REPORT.csv and REPORT.json are written beside it.
+    times
+        How many of the stored times are judged.
+    seed
+        Seed of the joint samples.
+    """
+    from lawbound.comparison import compare as compared_by
+    from lawbound.comparison import imposed
+    from lawbound.report import as_json, check_path, write_report
+    from lawbound.table import print_comparison
+
+    specs = constraint or ["conservation:project", "conservation:condition"]
+    with reading_arguments():
+        constraints = [imposed(spec) for spec in specs]
+        if times < 1:
+            raise ValueError(f"--times {times}; judge at least one time.")
+        if out is not None:
+            check_path(out)
+    with progress("judging") as advance:
+        result = compared_by(runs, data, constraints, times=times, seed=seed, on_progress=advance)
+    if out is not None:
+        options = ["--data", str(data), "--times", str(times), "--seed", str(seed), "--out", str(out)]
+        options += [word for spec in specs for word in ("--constraint", spec)]
+        command = shlex.join(["lawbound", "compare", *map(str, runs), *options])
+        settings = {
+            "runs": [str(run) for run in runs],
+            "data": str(data),
+            "constraints": specs,
+            "times": times,
+            "seed": seed,
+        }
+        with progress("drawing the report"):
+            files = write_report(
+                [(result.table, result)],
+                out,
+                title=f"lawbound: {result.table}",
+                config=settings,
+                command=command,
+            )
+    if json:
+        print_json(as_json([(result.table, result)], result.table))
+        return
+    print_comparison(console, result)
+    if out is not None:
+        console.print("Written: " + ", ".join(str(file) for file in files), highlight=False)
+
+
+@app.command
+def reproduce(
+    table: str,
+    *,
+    quick: Annotated[bool, Parameter(negative="")] = False,
+    out: Annotated[Path | None, Parameter(name=["-o", "--out"])] = None,
+    json: Json = False,
+) -> None:
+    """Make a table of the papers again.
+
+    Parameters
+    ----------
+    table
+        A name that `lawbound list tables` shows.
+    quick
+        A smaller version: of the frozen tables the published rows and `auto`.
+    out
+        Folder for report.html, report.csv and report.json.
+    """
+    from lawbound.report import as_json, check_path, write_report
+    from lawbound.reproduce import reproduce as reproduced
+    from lawbound.table import print_comparison
+
+    with reading_arguments():
+        if out is not None:
+            check_path(out / "report.html")
+    with progress(table) as advance:
+        result = reproduced(table, quick=quick, on_progress=advance)
+    if out is not None:
+        write_report(
+            [(table, result)],
+            out / "report.html",
+            title=f"lawbound: {table}",
+            config={"table": table, "quick": quick},
+            command=f"lawbound reproduce {table}{' --quick' if quick else ''}",
+        )
+    if json:
+        print_json(as_json([(table, result)], table))
+    else:
+        print_comparison(console, result)
+
+
+@app.command
+def demo(*, out: Out = Path("lawbound-demo"), seed: int = 0) -> None:
+    """From nothing to a report in under a minute: Stefan data, two surrogates, constraints, a real network.
+
+    Parameters
+    ----------
+    out
+        Folder for data, runs and report.html; new, empty, or an earlier demo's.
+    seed
+        Seed of data, weights and samples.
+    """
+    from contextlib import ExitStack
+
+    from lawbound.demo import demo as run_demo
+    from lawbound.table import print_comparison
+
+    if seed < 0:
+        raise WrongArguments(f"--seed {seed}; give an integer ≥ 0.")
+    with ExitStack() as bars:
+
+        def step(title: str) -> Any:
+            bars.pop_all().close()
+            notes.print(f"[bold]·[/] {title}", highlight=False)
+            return bars.enter_context(progress(title))
+
+        made = run_demo(out, seed=seed, step=step)
+    for title, comparison in made.parts:
+        console.rule(title)
+        print_comparison(console, comparison)
+    console.print("Open " + str(made.files[0]), highlight=False)
