@@ -1,7 +1,7 @@
 """An enforcement that chooses for itself, from the prediction and the declared inputs; it never sees the truth."""
 
 from dataclasses import dataclass, replace
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from lawbound.constraints.conditioning import Updated
 from lawbound.constraints.constraint import Admissible
 from lawbound.constraints.displacement import Displace, totals_of
 from lawbound.constraints.retraction import moved
+from lawbound.constraints.sampled import Sampled
 from lawbound.surrogates.covariance import Covariance
 
 #: What is done where the set has two phases, and where a front is in the wrong place.
@@ -105,8 +106,10 @@ def _displaceable(admissible: Admissible) -> bool:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Either:
+class Either(Sampled):
     """One covariance for some samples and times, another for the rest; here: which have the first, (sample, t, 1)."""
+
+    what: ClassVar[str] = "whose fronts were moved in places"
 
     first: Covariance
     second: Covariance
@@ -133,15 +136,3 @@ class Either:
     def take(self, index: Tensor) -> "Either":
         """Entries of the first batch dimension."""
         return Either(self.first.take(index), self.second.take(index), self.here)
-
-    def gram(self, left: Tensor, right: Tensor) -> Tensor:
-        """Refused, as the first one's."""
-        return self.first.gram(left, right)
-
-    def response(self, weights: Tensor, multipliers: Tensor) -> Tensor:
-        """Refused, as the first one's."""
-        return self.first.response(weights, multipliers)
-
-    def explained(self, weights: Tensor, factor: Tensor) -> Tensor:
-        """Refused, as the first one's."""
-        return self.first.explained(weights, factor)

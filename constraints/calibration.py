@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lawbound.constraints.admissible import nearest_admissible
 from lawbound.constraints.retraction import Pushed
+from lawbound.constraints.sampled import Sampled
 from lawbound.constraints.scaled import Scaled
 from lawbound.surrogates.covariance import Conditioned, Covariance, Diagonal
 from lawbound.surrogates.low_rank import DiagonalLowRank
@@ -78,7 +79,7 @@ def calibrated(prediction: Prediction, scale: Scale | float) -> Prediction:
         )
         after: Covariance = Pushed(base, start, means, covariance.metric, covariance.factors, covariance.onto)
         return Prediction(means, after, prediction.inputs, prediction.fields)
-    if _only_samples(covariance):
+    if isinstance(covariance, Sampled):
         raise ValueError(
             "The law of this prediction is known by its samples only, and a scaled sample may leave its bounds; "
             'calibrate what `Condition(inequalities="projected")` or rows alone have made.'
@@ -86,16 +87,6 @@ def calibrated(prediction: Prediction, scale: Scale | float) -> Prediction:
     return Prediction(
         stretched(prediction.means), Scaled(covariance, s), prediction.inputs, prediction.fields
     )
-
-
-def _only_samples(covariance: Covariance) -> bool:
-    """Whether it refuses to say what rows see of it."""
-    weights = torch.zeros(1, covariance.shape[-1], dtype=torch.float64)
-    try:
-        covariance.gram(weights, weights)
-    except ValueError:
-        return True
-    return False
 
 
 def conformal_scale(

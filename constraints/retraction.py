@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from lawbound.constraints.admissible import Target, nearest_admissible
 from lawbound.constraints.conditioning import Updated
 from lawbound.constraints.constraint import Admissible
 from lawbound.constraints.newton import inverse
+from lawbound.constraints.sampled import Sampled
 from lawbound.surrogates.covariance import Covariance, apply_rows, as_blocks, as_rows, explained_by_columns
 
 #: Samples, over all draws together, from which the variance of a moved prediction is taken.
@@ -119,13 +120,15 @@ class Retracted:
 
 @final
 @dataclass(frozen=True)
-class Pushed:
+class Pushed(Sampled):
     """The law of samples moved onto a set, T(m + e) − T(m), e ~ N(0, Σ): not Gaussian, known by its samples.
 
     T: the nearest admissible state in the metric D + U Uᵀ; right-hand sides with a tolerance are drawn anew for
     each sample. start: m, and means: T(m), (draw, sample, t, n). metric: D; factors: U. The variance is the mean
     square distance of `SAMPLES` moved samples, over all draws together, from T(m).
     """
+
+    what: ClassVar[str] = "that was moved onto bounds or shapes"
 
     base: Covariance
     start: Tensor
@@ -171,24 +174,6 @@ class Pushed:
             self.base.take(index), self.start[index], self.means[index], self.metric[index],
             None if self.factors is None else self.factors[index], self.onto,
         )  # fmt: skip
-
-    def gram(self, left: Tensor, right: Tensor) -> Tensor:
-        """Refused: see `_unknown`."""
-        raise self._unknown()
-
-    def response(self, weights: Tensor, multipliers: Tensor) -> Tensor:
-        """Refused: see `_unknown`."""
-        raise self._unknown()
-
-    def explained(self, weights: Tensor, factor: Tensor) -> Tensor:
-        """Refused: see `_unknown`."""
-        raise self._unknown()
-
-    def _unknown(self) -> ValueError:
-        return ValueError(
-            "A prediction that was moved onto bounds or shapes is known by its samples only; impose all constraints "
-            "at once, stacked with `&`, on the prediction as it was."
-        )
 
 
 def moved(

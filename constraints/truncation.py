@@ -17,13 +17,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
 from lawbound.constraints.admissible import Target, nearest_admissible
 from lawbound.constraints.projection import Equalities, nearest
+from lawbound.constraints.sampled import Sampled
 from lawbound.constraints.truncated_normal import between
 
 #: Sweeps of a chain for each of q + 1.
@@ -175,11 +176,13 @@ def _drawn(pull: Tensor, precision: Tensor, low: Tensor, high: Tensor, generator
 
 @final
 @dataclass(frozen=True, eq=False)
-class Truncated:
+class Truncated(Sampled):
     """The law N(start, D + U Uᵀ) given rows and bounds, less its mean: known by its samples.
 
     start, means, metric: (draw, sample, t, n); factors: (draw, sample, t, n, k). Times are independent.
     """
+
+    what: ClassVar[str] = "that was truncated"
 
     start: Tensor
     means: Tensor
@@ -214,24 +217,6 @@ class Truncated:
             self.start[index], self.means[index], self.metric[index],
             None if self.factors is None else self.factors[index], self.onto, self.spread[index],
         )  # fmt: skip
-
-    def gram(self, left: Tensor, right: Tensor) -> Tensor:
-        """Refused: see `_unknown`."""
-        raise self._unknown()
-
-    def response(self, weights: Tensor, multipliers: Tensor) -> Tensor:
-        """Refused: see `_unknown`."""
-        raise self._unknown()
-
-    def explained(self, weights: Tensor, factor: Tensor) -> Tensor:
-        """Refused: see `_unknown`."""
-        raise self._unknown()
-
-    def _unknown(self) -> ValueError:
-        return ValueError(
-            "A truncated prediction is known by its samples only; impose all constraints at once, stacked with `&`, "
-            "on the prediction as it was."
-        )
 
 
 def truncated(means: Tensor, metric: Tensor, onto: Target, factors: Tensor | None = None) -> Truncated:
