@@ -44,10 +44,9 @@ class Answer(Protocol):
         ...
 
 
-@final
 @dataclass(frozen=True)
-class Mean:
-    """A value for each field."""
+class _Pointwise:
+    """A value for each field, judged by itself."""
 
     kind: PointLoss = "relative-l2"
     groups: int = field(default=1, init=False)
@@ -62,9 +61,25 @@ class Mean:
         """The same."""
         return point_loss(self.kind, out, target, units)
 
+
+@final
+@dataclass(frozen=True)
+class Mean(_Pointwise):
+    """A value for each field."""
+
     def moments(self, out: Tensor, axes: int) -> tuple[Tensor, Tensor | None]:
         """The value."""
         return out, None
+
+
+@final
+@dataclass(frozen=True)
+class Members(_Pointwise):
+    """The first dimension counts networks that know nothing of each other; each has a value, and a loss, of its own."""
+
+    def moments(self, out: Tensor, axes: int) -> tuple[Tensor, Tensor | None]:
+        """Mean and unbiased variance over the members."""
+        return out.double().mean(0), out.double().var(0)
 
 
 @final
@@ -139,29 +154,6 @@ class Heads:
         """(*lead, head, field, *grid)."""
         at = out.ndim - 1 - axes
         return out.reshape(*out.shape[:at], self.groups, -1, *out.shape[at + 1 :])
-
-
-@final
-@dataclass(frozen=True)
-class Members:
-    """The first dimension counts networks that know nothing of each other; each has a value for each field."""
-
-    kind: PointLoss = "relative-l2"
-    groups: int = field(default=1, init=False)
-
-    def loss(
-        self, out: Tensor, target: Tensor, units: Units, network: nn.Module, *, epoch: Tensor, count: Tensor
-    ) -> Tensor:
-        """Each member's own."""
-        return self.score(out, target, units)
-
-    def score(self, out: Tensor, target: Tensor, units: Units) -> Tensor:
-        """Each member's own, (member, sample)."""
-        return point_loss(self.kind, out, target, units)
-
-    def moments(self, out: Tensor, axes: int) -> tuple[Tensor, Tensor | None]:
-        """Mean and unbiased variance over the members."""
-        return out.double().mean(0), out.double().var(0)
 
 
 def point_loss(kind: str, out: Tensor, target: Tensor, units: Units) -> Tensor:
