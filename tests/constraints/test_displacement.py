@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from lawbound.constraints import Conservation, enforce
 from lawbound.constraints.constraint import Admissible, Constraint
-from lawbound.constraints.displacement import Displace, refronted, shifted, stretched
+from lawbound.constraints.deformation import refronted, shifted, stretched
+from lawbound.constraints.displacement import Displace
 from lawbound.constraints.sets import Box, Order, Phases, Rows
 from lawbound.datasets.layout import Layout
 from lawbound.reproduce import frozen_data
