@@ -6,12 +6,12 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from lawbound.constraints.admissible import Target
 from lawbound.constraints.conditioning import Updated
 from lawbound.constraints.constraint import Admissible
 from lawbound.constraints.displacement import Displace, totals_of
 from lawbound.constraints.retraction import moved
 from lawbound.constraints.sampled import Sampled
+from lawbound.constraints.target import Target
 from lawbound.surrogates.covariance import Covariance
 
 #: What is done where the set has two phases, and where a front is in the wrong place.

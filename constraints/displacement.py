@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lawbound.constraints.admissible import Target, nearest_admissible
+from lawbound.constraints.admissible import nearest_admissible
 from lawbound.constraints.conditioning import Updated
 from lawbound.constraints.constraint import Admissible
 from lawbound.constraints.deformation import Displaced, refronted, shifted, stretched
 from lawbound.constraints.retraction import SAMPLES
 from lawbound.constraints.sampled import Sampled
+from lawbound.constraints.target import Target
 from lawbound.surrogates.covariance import Covariance
 
 _POLISHES = 3

@@ -9,13 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lawbound.constraints.admissible import Target, nearest_admissible
+from lawbound.constraints.admissible import nearest_admissible
 from lawbound.constraints.automatic import Automatic
 from lawbound.constraints.conditioning import UnreachableError, Updated, condition
 from lawbound.constraints.constraint import Admissible, Constraint, widened
 from lawbound.constraints.displacement import Displace, UnbracketedError
 from lawbound.constraints.projection import InfeasibleError
 from lawbound.constraints.retraction import Pushed, moved
+from lawbound.constraints.target import Target
 from lawbound.constraints.truncation import truncated
 from lawbound.datasets import schema
 from lawbound.surrogates.covariance import Covariance, Diagonal

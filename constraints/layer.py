@@ -7,12 +7,12 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from lawbound.constraints.admissible import Target
 from lawbound.constraints.applicability import entries, parts
 from lawbound.constraints.constraint import Constraint, widened
 from lawbound.constraints.piecewise import pooled_means
 from lawbound.constraints.projection import Equalities, Limits, nearest
 from lawbound.constraints.sets import Order
+from lawbound.constraints.target import Target
 
 
 class Lawful(NamedTuple):

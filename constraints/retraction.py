@@ -7,11 +7,12 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from lawbound.constraints.admissible import Target, nearest_admissible
+from lawbound.constraints.admissible import nearest_admissible
 from lawbound.constraints.conditioning import Updated
 from lawbound.constraints.constraint import Admissible
 from lawbound.constraints.newton import inverse
 from lawbound.constraints.sampled import Sampled
+from lawbound.constraints.target import Target
 from lawbound.surrogates.covariance import Covariance, apply_rows, as_blocks, as_rows, explained_by_columns
 
 #: Samples, over all draws together, from which the variance of a moved prediction is taken.

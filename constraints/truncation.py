@@ -22,9 +22,10 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from lawbound.constraints.admissible import Target, nearest_admissible
+from lawbound.constraints.admissible import nearest_admissible
 from lawbound.constraints.projection import Equalities, nearest
 from lawbound.constraints.sampled import Sampled
+from lawbound.constraints.target import Target
 from lawbound.constraints.truncated_normal import between
 
 #: Sweeps of a chain for each of q + 1.

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from lawbound.constraints import Conservation, enforce
-from lawbound.constraints.admissible import Target
 from lawbound.constraints.automatic import Automatic
 from lawbound.constraints.displacement import Displace
 from lawbound.constraints.enforcement import Condition, Project, enforcement
 from lawbound.constraints.shape import Monotone, TwoPhase
+from lawbound.constraints.target import Target
 from lawbound.reproduce import frozen_data
 from lawbound.surrogates.covariance import Diagonal
 from lawbound.surrogates.prediction import Prediction, from_moments

@@ -11,11 +11,12 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from lawbound.constraints.admissible import Target, nearest_admissible
+from lawbound.constraints.admissible import nearest_admissible
 from lawbound.constraints.applicability import APART, entries, parts, promised
 from lawbound.constraints.constraint import Admissible
 from lawbound.constraints.projection import Equalities, InfeasibleError, Limits, nearest
 from lawbound.constraints.sets import Box, Curved, Order, Phases, Rows, Variation
+from lawbound.constraints.target import Target
 from lawbound.datasets.layout import Layout
 
 D = torch.float64

@@ -6,10 +6,10 @@ import torch
 from scipy import stats
 
 from lawbound.constraints import Condition, Conservation, enforce
-from lawbound.constraints.admissible import Target
 from lawbound.constraints.bounds import Bounds
 from lawbound.constraints.projection import Equalities, Limits
 from lawbound.constraints.sets import Order
+from lawbound.constraints.target import Target
 from lawbound.constraints.truncated_normal import between
 from lawbound.constraints.truncation import truncated
 from lawbound.surrogates.covariance import Diagonal
