@@ -5,7 +5,6 @@ value is read.
 """
 
 import os
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +20,7 @@ from lawbound.datasets import formats, schema
 from lawbound.datasets.extras import MissingExtra
 from lawbound.datasets.manifest import AGAIN, ShardRecord, damage
 from lawbound.datasets.netcdf import NETCDF
-
-#: Files held open at a time, in each process. To open one takes as long as to read ten samples, and 1.3 MB of memory.
-OPEN_FILES = 64
+from lawbound.datasets.open_files import OpenFiles
 
 
 class Shards:
@@ -46,8 +43,7 @@ class Shards:
         self._forget()
 
     def _forget(self) -> None:
-        self._process = os.getpid()
-        self._files: OrderedDict[int, formats.Reader] = OrderedDict()
+        self._files = OpenFiles()
         self._seen: set[int] = set()
 
     def __len__(self) -> int:
@@ -65,14 +61,9 @@ class Shards:
     def file(self, shard: int) -> Iterator[formats.Reader]:
         """One of the files, open, nobody else in the library; raises `ValueError` if it is not what was written."""
         with NETCDF:
-            if self._process != os.getpid():  # a handle does not survive a fork
+            if self._files.process != os.getpid():  # a handle does not survive a fork
                 self._forget()
-            if shard not in self._files:
-                self._files[shard] = self._opened(shard)
-                while len(self._files) > OPEN_FILES:
-                    self._files.popitem(last=False)[1].close()
-            self._files.move_to_end(shard)
-            yield self._files[shard]
+            yield self._files.get(shard, self._opened)
 
     def _opened(self, shard: int) -> formats.Reader:
         record = self.records[shard]

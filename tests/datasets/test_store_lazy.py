@@ -1,6 +1,9 @@
 """A folder opened lazily is the same dataset: whatever is picked from it, in this process or another, with dask or without."""
 
+import gc
+import os
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lawbound as lb
-from lawbound.datasets import netcdf, sharded, store
+from lawbound.datasets import netcdf, open_files, sharded, store
 from lawbound.datasets.generate import configure, generate_into
 from lawbound.datasets.provenance import content_hash
 
@@ -67,8 +70,64 @@ def test_only_shards_that_are_asked_for_are_opened(folder, monkeypatch):
 
 
 def test_few_files_are_open_at_a_time_and_all_values_come(folder, eager, monkeypatch):
-    monkeypatch.setattr(sharded, "OPEN_FILES", 2)
+    monkeypatch.setattr(open_files, "OPEN_FILES", 2)
     assert lb.open(folder, lazy=True).load().identical(eager)
+
+
+def dropped(folder, count):
+    """Open files that only the garbage collector can find."""
+    gc.disable()
+    try:
+        for _ in range(count):
+            shards = store.shards_of(folder)
+            shards.me = shards
+            for shard in range(len(shards.records)):
+                shards.rows(shard, "u", np.array([0]))
+    finally:
+        gc.enable()
+
+
+def test_files_that_were_dropped_are_not_closed_while_another_thread_reads(folder, eager):
+    dropped(folder, 30)
+    mine = store.shards_of(folder)
+    collector = threading.Thread(target=gc.collect)
+    collector.start()
+    reads = 0
+    while collector.is_alive() or not reads:
+        reads += 1
+        for shard, start in enumerate(mine.starts[:-1]):
+            np.testing.assert_array_equal(mine.rows(shard, "u", np.array([0]))[0], eager["u"][start])
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files as Linux lists them")
+def test_files_that_were_dropped_are_closed_by_who_has_the_library(folder):
+    store.shards_of(folder).rows(0, "u", np.array([0]))
+    gc.collect()
+    before = open_handles()
+    dropped(folder, 3)
+    assert open_handles() > before
+    with netcdf.NETCDF:
+        gc.collect()
+    assert open_handles() == before
+
+
+def open_handles():
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_leaves_its_parents_files_alone(folder, eager):
+    mine = store.shards_of(folder)
+    mine.rows(0, "u", np.array([0]))
+    child = os.fork()
+    if not child:
+        try:
+            same = np.array_equal(mine.rows(0, "u", np.array([1]))[0], eager["u"][1])
+            os._exit(0 if same and len(open_files._INHERITED) == 1 else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    np.testing.assert_array_equal(mine.rows(0, "u", np.array([2]))[0], eager["u"][2])
 
 
 def test_it_can_be_sent_to_another_process(lazy, eager):
