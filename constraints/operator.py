@@ -32,7 +32,7 @@ _REPEATED = 1e-9  # and must agree with them to this share
 
 
 class Conditions(NamedTuple):
-    """Linear conditions L u = β that hold at all times: weights (m, n), rhs (sample, t, m), one label each."""
+    """Linear conditions L u = β: weights (m, n), rhs (sample, t, m), NaN where one does not apply; a label each."""
 
     weights: FloatArray
     rhs: FloatArray
@@ -42,8 +42,7 @@ class Conditions(NamedTuple):
 def conditions(admissible: Admissible) -> Conditions:
     """The equalities of an admissible set: its rows, and a row for each value fixed at all times; none twice.
 
-    Raises `ValueError` for a set that has none, for rows that do not apply at all times, and, by name, for
-    conditions that repeat each other with other right-hand sides (corners that do not agree).
+    Raises `ValueError` for a set that has none, and, by name, for conditions that repeat each other with other right-hand sides (corners that do not agree).
     """
     weights, rhs, labels = _gathered(admissible)
     size = np.linalg.norm(weights, axis=1)
@@ -73,12 +72,8 @@ def _gathered(admissible: Admissible) -> tuple[FloatArray, FloatArray, list[str]
     rhs: list[FloatArray] = []
     labels: list[str] = []
     if admissible.rows is not None:
-        if not admissible.rows.applies.all():
-            raise ValueError(
-                f"{', '.join(admissible.rows.labels)} do not apply at all times, which an operator needs."
-            )
         weights.append(admissible.rows.weights)
-        rhs.append(admissible.rows.rhs)
+        rhs.append(np.where(admissible.rows.applies, admissible.rows.rhs, np.nan))
         labels += admissible.rows.labels
     if admissible.box is not None:
         fixed = admissible.box.lower == admissible.box.upper
@@ -127,7 +122,7 @@ class KernelLift(nn.Module):
         self.kernel, self.fields, self.shape = kernel, fields, tuple(len(axis) for axis in coordinates)
         self.register_buffer("weights", torch.as_tensor(weights, dtype=torch.float64), persistent=False)
         for i, axis in enumerate(coordinates):
-            x = torch.as_tensor(np.asarray(axis, dtype=np.float64))
+            x = torch.tensor(np.asarray(axis, dtype=np.float64))
             gap = (x[:, None] - x[None, :]).abs()
             self.register_buffer(f"distance_{i}", gap, persistent=False)
         spans = [float(axis[-1] - axis[0]) for axis in coordinates]
@@ -153,7 +148,7 @@ class KernelLift(nn.Module):
         columns, factor = self._columns()
         u = states.double()
         for _ in range(2):  # the second takes off round-off
-            gap = rhs.double() - u @ self.weights.mT
+            gap = (rhs.double() - u @ self.weights.mT).nan_to_num(nan=0.0)  # NaN: does not apply
             u = u + torch.cholesky_solve(gap.flatten(0, -2).mT, factor).mT.reshape(gap.shape) @ columns.mT
         return u.to(states.dtype)
 
