@@ -44,6 +44,11 @@ class Operator:
         """As on the command line."""
         return f"{spec_of(self.constraint)}:{worded('operator', self)}"
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The constraint's."""
+        return self.constraint.inputs
+
     def read(self, data: xr.Dataset, fields: tuple[str, ...]) -> Given:
         """Right-hand sides, (sample, t, m), and sets of rows, (sample, t, 1); rows, their sets and coordinates."""
         known = [name for name in self.constraint.inputs if name in data and name in fields]

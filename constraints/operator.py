@@ -43,11 +43,8 @@ def conditions(admissible: Admissible) -> Conditions:
     """
     found = equalities(admissible)
     if not found.applies.all():
-        some = [
-            label
-            for label, all_of_it in zip(found.labels, found.applies.all((0, 1)).tolist(), strict=True)
-            if not all_of_it
-        ]
+        always = np.asarray(found.applies.all(axis=(0, 1)))
+        some = [found.labels[i] for i in np.flatnonzero(~always)]
         raise ValueError(f"{', '.join(some)} do not apply at all times; use `constraints.inside.Operator`.")
     sets = row_sets(found)
     return Conditions(sets.choices[0] @ sets.rows, sets.rhs)

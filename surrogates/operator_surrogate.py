@@ -237,7 +237,7 @@ def _fit(
     origin.refuse_others(valid)
     learned, judged = (_grid_data(learner, data, origin, where) for data in (train, valid))
     terms = [one.on(train, origin.fields) for one in learner.penalties]
-    learned = replace(learned, asked=tuple(series for term in terms for series in term.series))
+    learned = replace(learned, asked=tuple(series for term in terms for series in term.given.series))
     scaled, seeds = _scalings(learner, learned), learner.seeds(seed)
     task, answer, members = learner.task(), learner.answer, learner.members is not None
     network = _networks(learner, origin, scaled, seeds).to(where)
@@ -245,6 +245,7 @@ def _fit(
     batches = Batches(learned, learner.batch, task.length(len(learned.times)), tuple(seeds), members)
     fitted = FittedOperator(learner, network, origin)
     space, tables = learned.space, learned.tables
+    asked = _penalty(terms, units.axes, answer, where)
 
     def loss(network: nn.Module, batch: Batch) -> Tensor:
         if batch.samples.lead[-1] == 0:  # a process without a share of the last, small batch: gradients of 0
@@ -252,7 +253,7 @@ def _fit(
         samples = batch.samples
         out = task.answer(network, samples, space, tables)
         values = answer.loss(out, samples.states, units, network, epoch=batch.epoch, count=batch.count)
-        return values + _penalty(terms, out, samples, units.axes, answer) if terms else values
+        return values + asked(out, samples) if terms else values
 
     def validate(network: nn.Module) -> Tensor:
         scores = [
@@ -278,19 +279,24 @@ def _grid_data(
     return GridData(data, origin, device, first_only, given)
 
 
-def _penalty(terms: Sequence[LossTerm], out: Tensor, samples: Samples, axes: int, answer: Answer) -> Tensor:
+def _penalty(
+    terms: Sequence[LossTerm], axes: int, answer: Answer, device: torch.device
+) -> Callable[[Tensor, Samples], Tensor]:
     """Σ of the terms for each sample, (*lead,), of what is said of the mean; of several means, their average."""
-    fields, asked = samples.states.shape[-1 - axes], list(samples.asked)
-    at = out.ndim - 1 - axes
-    groups = out.reshape(
-        *out.shape[:at], -1, fields, *out.shape[at + 1 :]
-    )  # (*lead, group, field, t, *space)
-    means = groups.narrow(-2 - axes, 0, 1) if isinstance(answer, Gaussian) else groups
-    states = means.movedim(-axes, -1 - axes).flatten(-axes)  # (*lead, group, t, n)
-    total = torch.zeros((), device=out.device)
-    for term in terms:
-        series = [asked.pop(0).unsqueeze(-3) for _ in term.series]
-        total = total + term(states, series).mean(-1)
+    tables = [tuple(table.to(device) for table in term.given.tables) for term in terms]
+
+    def total(out: Tensor, samples: Samples) -> Tensor:
+        at, fields = out.ndim - 1 - axes, samples.states.shape[-1 - axes]
+        groups = out.reshape(*out.shape[:at], -1, fields, *out.shape[at + 1 :])
+        means = groups.narrow(at, 0, 1) if isinstance(answer, Gaussian) else groups
+        states = means.movedim(-axes, -1 - axes).flatten(-axes)  # (*lead, group, t, n)
+        asked = iter(samples.asked)
+        each = [
+            term(states, [next(asked).unsqueeze(-3) for _ in term.given.series], own).mean(-1)
+            for term, own in zip(terms, tables, strict=True)
+        ]
+        return torch.stack(each).sum(0)
+
     return total
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -103,6 +103,7 @@ class Given(NamedTuple):
     tables: tuple[Tensor, ...] = ()
 
 
+@runtime_checkable
 class Inside(Protocol):
     """An enforcement that is part of a network, and trained with it.
 
@@ -113,6 +114,11 @@ class Inside(Protocol):
     @property
     def spec(self) -> str:
         """What it is, in the words of the command line."""
+        ...
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The variables of the dataset that it reads, when it predicts as when it is trained."""
         ...
 
     def read(self, data: xr.Dataset, fields: tuple[str, ...]) -> Given:
@@ -141,11 +147,11 @@ class LossTerm(Protocol):
     """A term of a loss, bound to the training data."""
 
     @property
-    def series(self) -> Sequence[Tensor]:
-        """What it reads of each sample and time, (sample, t, ·)."""
+    def given(self) -> Given:
+        """What it reads."""
         ...
 
-    def __call__(self, states: Tensor, series: Sequence[Tensor]) -> Tensor:
+    def __call__(self, states: Tensor, series: Sequence[Tensor], tables: Sequence[Tensor]) -> Tensor:
         """What is added to the loss of each sample, (...), for states (..., t, n) in physical units."""
         ...
 
