@@ -221,7 +221,9 @@ def enforcement(how: str | Enforcement) -> Enforcement:
 def enforcement_class(name: str) -> Callable[..., Enforcement]:
     """What makes enforcements of that name; raises `ValueError` for an unknown one."""
     if name not in ENFORCEMENTS:
-        raise ValueError(f"`{name}` is not an enforcement; there are {', '.join(ENFORCEMENTS)}.")
+        raise ValueError(
+            f"`{name}` is not an enforcement; there are {', '.join(ENFORCEMENTS)}, and in training operator and penalty."
+        )
     return ENFORCEMENTS[name]
 
 

@@ -86,13 +86,14 @@ def _surrogates() -> list[dict[str, Any]]:
 def _constraints() -> list[dict[str, Any]]:
     from lawbound.constraints.enforcement import ENFORCEMENTS
     from lawbound.datasets.plugins import load_all
+    from lawbound.specs import IN_TRAINING
 
     return [
         {
             "name": name,
             "what": (kind.__doc__ or "").splitlines()[0],
             "needs": list(kind().inputs),
-            "how": list(ENFORCEMENTS),
+            "how": [*ENFORCEMENTS, *IN_TRAINING],
         }
         for name, kind in load_all("constraints").items()
     ]

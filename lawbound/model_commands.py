@@ -28,6 +28,7 @@ def train(
     resume: Annotated[bool, Parameter(negative="")] = False,
     unchecked: Annotated[bool, Parameter(negative="")] = False,
     option: list[str] | None = None,
+    constraint: list[str] | None = None,
 ) -> None:
     """Train a surrogate on the train split of a dataset, the best weights chosen on its valid split.
 
@@ -53,16 +54,19 @@ def train(
         Train on a dataset that `lawbound check` finds wrong.
     option
         NAME=VALUE, a hyperparameter; the value is JSON, or a word.
+    constraint
+        NAME[&NAME…]:operator, part of the network, or NAME:penalty(weight=W), a term of the loss.
     """
     from lawbound.datasets.store import open as open_dataset
     from lawbound.runs import fit, learner_of
+    from lawbound.specs import constrained
     from lawbound.surrogates.distributed import rank
 
     with reading_arguments():
         options = dict(arguments.named_value(text) for text in option or [])
         if epochs is not None:
             options["epochs"] = epochs
-        learner = learner_of(surrogate, options)
+        learner = constrained(learner_of(surrogate, options), constraint or [])
         if seed < 0:
             raise ValueError(f"--seed {seed}; give an integer ≥ 0.")
     dataset = open_dataset(data)
@@ -103,7 +107,7 @@ def predict(run: Path, data: Path, *, out: Out, split: str = "test", times: int 
     from lawbound.datasets.split import of_split
     from lawbound.datasets.store import open as open_dataset
     from lawbound.datasets.store import write
-    from lawbound.surrogates.checkpoint import load
+    from lawbound.runs import load
 
     if out.exists():
         raise WrongArguments(f"{out} exists; give a new file (-o).")
