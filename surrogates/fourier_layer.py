@@ -37,7 +37,25 @@ class SpectralConvolution(nn.Module):
         """K u + rest, (batch, *grid, out)."""
         # In bfloat16, waves of different frequencies would no longer be orthogonal.
         with torch.autocast(u.device.type, enabled=False):
-            return self._inverse(self._mixed(self._forward(u.float())), rest)
+            return self._inverse(self._mixed(self._forward(u.to(self.weight.dtype))), rest)
+
+    def kernel(self, u: Tensor) -> Tensor:
+        """K u alone."""
+        return self(u, u.new_zeros(*u.shape[:-1], self.weight.shape[-1] // 2))
+
+    def columns(self, points: Sequence[Sequence[int]], grid: Sequence[int]) -> Tensor:
+        """K e, (point, in, *grid, out), for the unit vector of each input channel at each of the grid's points.
+
+        The waves of a unit vector at the origin are all 1/n, so that R/n is the spectrum; the others are shifts.
+        """
+        frequencies, inputs, twice = self.weight.shape
+        spectrum = self.weight.reshape(frequencies, inputs, 2, twice // 2).permute(1, 2, 0, 3) / math.prod(
+            grid
+        )
+        with torch.autocast(self.weight.device.type, enabled=False):
+            response = self._inverse(spectrum, self.weight.new_zeros(inputs, *grid, twice // 2))
+        axes = tuple(range(1, 1 + len(grid)))
+        return torch.stack([response.roll(tuple(point), axes) for point in points])
 
     def _grid_of(self, u: Tensor) -> tuple[int, ...]:
         if self._grid is not None and torch.compiler.is_compiling():
@@ -47,7 +65,7 @@ class SpectralConvolution(nn.Module):
     def _forward(self, u: Tensor) -> Tensor:
         """û, (batch, 2, frequency, in), real and imaginary parts."""
         batch, channels, grid = u.shape[0], u.shape[-1], self._grid_of(u)
-        matrices = transforms(grid, self.modes, u.device)
+        matrices = transforms(grid, self.modes, u.device, self.weight.dtype)
         z = _along(matrices[-1].analysis, u.reshape(-1, grid[-1], channels))  # (…, 2 · m, in)
         for axis in reversed(range(len(grid) - 1)):
             lines = batch * math.prod(grid[:axis])
@@ -65,7 +83,7 @@ class SpectralConvolution(nn.Module):
 
     def _inverse(self, spectrum: Tensor, rest: Tensor) -> Tensor:
         batch, outputs, grid = rest.shape[0], rest.shape[-1], self._grid_of(rest)
-        matrices = transforms(grid, self.modes, rest.device)
+        matrices = transforms(grid, self.modes, rest.device, self.weight.dtype)
         z = spectrum
         for axis in range(len(grid) - 1):
             lines = batch * math.prod(grid[:axis])
@@ -73,7 +91,7 @@ class SpectralConvolution(nn.Module):
         last, lines = matrices[-1].synthesis, batch * math.prod(grid[:-1])
         # The sum with what goes around the convolution costs nothing here.
         return torch.baddbmm(
-            rest.float().reshape(lines, grid[-1], outputs),
+            rest.to(self.weight.dtype).reshape(lines, grid[-1], outputs),
             last.expand(lines, -1, -1),
             z.reshape(lines, 2 * self.modes[-1], outputs),
         ).reshape(rest.shape)
@@ -97,13 +115,17 @@ class Transform(NamedTuple):
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def transforms(grid: Sequence[int], modes: Sequence[int], device: torch.device) -> tuple[Transform, ...]:
+def transforms(
+    grid: Sequence[int], modes: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float32
+) -> tuple[Transform, ...]:
     """The matrices of all axes; raises `ValueError` if an axis has too few points for its frequencies."""
-    return _transforms(tuple(grid), tuple(modes), device)
+    return _transforms(tuple(grid), tuple(modes), device, dtype)
 
 
 @lru_cache(maxsize=64)
-def _transforms(grid: tuple[int, ...], modes: tuple[int, ...], device: torch.device) -> tuple[Transform, ...]:
+def _transforms(
+    grid: tuple[int, ...], modes: tuple[int, ...], device: torch.device, dtype: torch.dtype
+) -> tuple[Transform, ...]:
     for axis, (points, kept) in enumerate(zip(grid, modes, strict=True)):
         if points < 2 * kept:
             raise ValueError(
@@ -114,7 +136,7 @@ def _transforms(grid: tuple[int, ...], modes: tuple[int, ...], device: torch.dev
     with torch.inference_mode(False), torch.no_grad():
         along = [_complex(*pair) for pair in zip(grid[:-1], modes[:-1], strict=True)]
         pairs = [*along, _real(grid[-1], modes[-1])]
-        return tuple(Transform(*(matrix.float().to(device) for matrix in pair)) for pair in pairs)
+        return tuple(Transform(*(matrix.to(device, dtype) for matrix in pair)) for pair in pairs)
 
 
 def _waves(points: int, frequencies: Tensor) -> tuple[Tensor, Tensor]:

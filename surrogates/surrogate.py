@@ -1,9 +1,9 @@
 """The interfaces of what is trained and what comes out of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -11,10 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lawbound.datasets import schema
-from lawbound.surrogates.origin import Origin
+from lawbound.surrogates.origin import Axis, Origin
 from lawbound.surrogates.prediction import Prediction
 
-__all__ = ["Learner", "Origin", "Progress", "Surrogate", "chosen_states", "first_state"]
+__all__ = [
+    "KernelLayer",
+    "Layered",
+    "Learner",
+    "Opened",
+    "Origin",
+    "Progress",
+    "Surrogate",
+    "chosen_states",
+    "first_state",
+]
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,50 @@ class Learner(Protocol):
 
     def restore(self, tensors: Mapping[str, Tensor], origin: Origin) -> Surrogate:
         """The surrogate whose `tensors()` these are."""
+        ...
+
+
+class KernelLayer(Protocol):
+    """u ← K u + W u + b, of values (batch, *grid, channel) on the grid inside the network, padding included."""
+
+    def kernel(self, u: Tensor) -> Tensor:
+        """K u, linear, what couples points."""
+        ...
+
+    def columns(self, points: Sequence[Sequence[int]], grid: Sequence[int]) -> Tensor:
+        """K e, (point, in, *grid, out), for the unit vector of each input channel at each of the grid's points."""
+        ...
+
+    def pointwise(self, u: Tensor) -> Tensor:
+        """W u + b, affine, a point at a time."""
+        ...
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An operator network taken apart: lift, layers with σ between them (none after the last), projection.
+
+    axes: of the training grid. outputs: how many channels come out. lift: channels (batch, in, *grid) to values on a
+    grid that may be padded at the end of its axes. project: those values and the grid's shape to (batch, out, *grid).
+    What comes out is `scale` times what the layers know plus `shift`, (out,).
+    """
+
+    axes: tuple[Axis, ...]
+    outputs: int
+    lift: Callable[[Tensor], Tensor]
+    layers: Sequence[KernelLayer]
+    activate: Callable[[Tensor], Tensor]
+    project: Callable[[Tensor, Sequence[int]], Tensor]
+    scale: Tensor | None = None
+    shift: Tensor | None = None
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """A network that can be opened, by what acts on its layers."""
+
+    def opened(self) -> Opened:
+        """Its parts, which share its parameters."""
         ...
 
 
