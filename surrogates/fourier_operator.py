@@ -22,7 +22,7 @@ class FourierLayer(NamedTuple):
 
     def __call__(self, u: Tensor) -> Tensor:
         """Both at once."""
-        return self.convolution(u, self.around(u))  # type: ignore[no-any-return]
+        return self.convolution(u, self.around(u))
 
     def kernel(self, u: Tensor) -> Tensor:
         """K u."""
@@ -34,7 +34,7 @@ class FourierLayer(NamedTuple):
 
     def pointwise(self, u: Tensor) -> Tensor:
         """W u + b."""
-        return self.around(u)  # type: ignore[no-any-return]
+        return self.around(u)
 
 
 @final
@@ -105,7 +105,7 @@ class FourierOperator(nn.Module):
         """(batch, *padded grid, width) → (batch, *grid, HIDDEN)."""
         for axis, points in enumerate(grid, start=1):
             u = u.narrow(axis, 0, points)
-        return self.dropout(gelu(self.project(u)))  # type: ignore[no-any-return]
+        return self.dropout(gelu(self.project(u)))
 
     def _padded(self, axis: Axis, points: int) -> int:
         """Points of a longer, periodic domain that has the same length at any resolution, up to half a step."""

@@ -63,7 +63,7 @@ class Normalised(nn.Module):
 
     def _physical(self, out: Tensor) -> Tensor:
         axes = out.ndim - 2
-        fields = out.unflatten(1, (-1, len(self.output_scale)))
+        fields: Tensor = out.unflatten(1, (-1, len(self.output_scale)))  # type: ignore[no-untyped-call]
         shift, scale = (_beside(values, axes) for values in (self.output_shift, self.output_scale))
         if self._variance:
             mean, raw = fields.unbind(1)
