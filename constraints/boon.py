@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from lawbound.constraints.elimination import change
-from lawbound.constraints.wall_closure import End, Kind, closed, functional, interior, slope
-from lawbound.surrogates.surrogate import KernelLayer
+from lawbound.constraints.wall_closure import End, Kind, closed, interior, slope
+from lawbound.surrogates.surrogate import KernelLayer, Strip
 
 
 @final
@@ -62,58 +62,70 @@ class Corrected:
         return closed(u, ends, slope(self.accuracy))
 
     def eliminated(self, layer: KernelLayer, u: Tensor, ends: Sequence[End]) -> Tensor:
-        """K T₂ u, (batch, *grid, out): one product with the batch, and the columns of the walls' points."""
-        image = layer.kernel(u)
+        """K T₂ u, (batch, *grid, out): one product with the batch, and unit vectors at the walls."""
         dims = [end.dim for end in ends if end.kind != "periodic"]
         if not dims:
-            return image
-        chosen = [end for end in ends if end.kind != "periodic" and end.dim == max(dims)]
-        return image + self._correction(layer, u, image, chosen)
+            return layer.kernel(u)
+        return self._eliminated(layer, u, [e for e in ends if e.kind != "periodic" and e.dim == max(dims)])
 
-    def _correction(self, layer: KernelLayer, u: Tensor, image: Tensor, ends: Sequence[End]) -> Tensor:
-        """V δ, δ being the change at the walls, frequency by frequency along them."""
-        grid, stencil = u.shape[1:-1], slope(self.accuracy)
+    def _eliminated(self, layer: KernelLayer, u: Tensor, ends: Sequence[End]) -> Tensor:
+        """K (u + δ), δ being the change at the walls, found frequency by frequency along them."""
+        grid = u.shape[1:-1]
         axis = len(grid) + ends[0].dim + 1
-        origin = [[end.index if i == axis else 0 for i in range(len(grid))] for end in ends]
-        columns = layer.columns(origin, grid).double()  # (wall, in, *grid, out)
-        blocks = torch.stack(
-            [functional(columns, end, stencil) for end in ends]
-        )  # (row, wall, in, *along, out)
-        images = torch.stack(
-            [functional(image, end, stencil) for end in ends]
-        ).double()  # (row, batch, *along, out)
-        values = torch.stack([end.layer(u) for end in ends]).double()
+        sources = Strip(axis, tuple(end.index for end in ends))
+        seen, rows = self._rows(ends)
+        target = Strip(axis, seen)
+        coefficients = layer.coefficients(u, grid)
+        unit = layer.values(layer.units(grid, sources), grid, target)
+
+        def at_walls(strip: Tensor) -> Tensor:
+            """L of values on the strip, (wall, batch, *along, channel), in float64, as the solve wants it."""
+            return torch.tensordot(rows.to(strip.device), strip.movedim(1 + axis, 0).double(), dims=1)
+
         along = _Along([n for i, n in enumerate(grid) if i != axis])
+        blocks = along.spectrum(at_walls(unit)).unflatten(1, (len(ends), u.shape[-1]))  # type: ignore[no-untyped-call]
+        images = along.spectrum(at_walls(layer.values(coefficients, grid, target)))
+        values = along.spectrum(torch.stack([end.layer(u) for end in ends]).double())
         delta = change(
-            along.spectrum(blocks, 3).permute(3, 0, 4, 1, 2),  # (wave, row, out, wall, in)
-            along.spectrum(images, 2).permute(2, 0, 3, 1),  # (wave, row, out, batch)
-            along.spectrum(values, 2).permute(2, 0, 3, 1),
+            blocks.permute(3, 0, 4, 1, 2),  # (wave, row, out, wall, in)
+            images.permute(2, 0, 3, 1),  # (wave, row, out, batch)
+            values.permute(2, 0, 3, 1),
             torch.finfo(u.dtype).eps ** 0.75 if self.floor is None else self.floor,
         )
-        # For the solve float64 matters, for what follows no longer.
-        wide = along.spectrum(columns.movedim(2 + axis, 2).to(u.dtype), 3)  # (wall, in, across, wave, out)
-        moved = torch.einsum("jixwo,wjib->bxwo", wide, delta.to(wide.dtype))
-        return along.field(moved, 2).movedim(1, 1 + axis).to(image.dtype)
+        moved = along.field(delta.permute(1, 3, 0, 2)).movedim(
+            0, 1 + axis
+        )  # (batch, *grid cut to the walls, in)
+        return layer.values(coefficients + layer.coefficients(moved.to(u.dtype), grid, sources), grid)
+
+    def _rows(self, ends: Sequence[End]) -> tuple[tuple[int, ...], Tensor]:
+        """The layers that L reads, and its weights on them, (wall, layer)."""
+        stencil = slope(self.accuracy)
+        read = [(end, stencil(end) if end.kind == "neumann" else (1.0,)) for end in ends]
+        layers = sorted({end.index + end.inwards * k for end, weights in read for k in range(len(weights))})
+        rows = torch.zeros(len(ends), len(layers), dtype=torch.float64)
+        for i, (end, weights) in enumerate(read):
+            for depth, weight in enumerate(weights):
+                rows[i, layers.index(end.index + end.inwards * depth)] = weight
+        return tuple(layers), rows
 
 
 class _Along:
-    """Fourier transforms over the axes along a wall, of no or more axes."""
+    """Fourier transforms over the axes along a wall, (wall, batch, *along, channel) ↔ (wall, batch, wave, channel)."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
-        self.sizes = list(sizes) or [1]
-        self.none = not sizes
+        self.sizes = list(sizes)
+        self.dims = list(range(2, 2 + len(sizes)))
 
-    def spectrum(self, values: Tensor, first: int) -> Tensor:
-        """(..., *along, channel), `first` being where they begin → (..., wave, channel)."""
-        if self.none:
-            values = values.unsqueeze(first)
-        dims = list(range(first, first + len(self.sizes)))
-        return torch.fft.rfftn(values, dim=dims).flatten(dims[0], dims[-1])
+    def spectrum(self, values: Tensor) -> Tensor:
+        """A wall that is a point has one real wave."""
+        if not self.sizes:
+            return values.unsqueeze(2)
+        return torch.fft.rfftn(values, dim=self.dims).flatten(2, -2)
 
-    def field(self, waves: Tensor, first: int) -> Tensor:
+    def field(self, waves: Tensor) -> Tensor:
         """Back again."""
-        half = [*self.sizes[:-1], self.sizes[-1] // 2 + 1]
-        dims = list(range(first, first + len(self.sizes)))
-        spread = waves.reshape(*waves.shape[:first], *half, *waves.shape[first + 1 :])
-        values = torch.fft.irfftn(spread, s=self.sizes, dim=dims)
-        return values.squeeze(first) if self.none else values
+        if not self.sizes:
+            return waves.squeeze(2)
+        half = (*self.sizes[:-1], self.sizes[-1] // 2 + 1)
+        spread = waves.reshape(*waves.shape[:2], *half, waves.shape[-1])
+        return torch.fft.irfftn(spread, s=self.sizes, dim=self.dims)

@@ -13,6 +13,8 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor, nn
 
+from lawbound.surrogates.surrogate import Strip
+
 
 @final
 class SpectralConvolution(nn.Module):
@@ -43,29 +45,51 @@ class SpectralConvolution(nn.Module):
         """K u alone."""
         return self(u, u.new_zeros(*u.shape[:-1], self.weight.shape[-1] // 2))
 
-    def columns(self, points: Sequence[Sequence[int]], grid: Sequence[int]) -> Tensor:
-        """K e, (point, in, *grid, out), for the unit vector of each input channel at each of the grid's points.
+    def coefficients(self, u: Tensor, grid: Sequence[int], strip: Strip | None = None) -> Tensor:
+        """R û, (batch, 2, frequency, out); with `strip`, of a u that is 0 elsewhere and given there."""
+        with torch.autocast(u.device.type, enabled=False):
+            return self._mixed(self._forward(u.to(self.weight.dtype), self._cut(grid, strip)))
 
-        The waves of a unit vector at the origin are all 1/n, so that R/n is the spectrum; the others are shifts.
-        """
-        frequencies, inputs, twice = self.weight.shape
-        spectrum = self.weight.reshape(frequencies, inputs, 2, twice // 2).permute(1, 2, 0, 3) / math.prod(
-            grid
+    def units(self, grid: Sequence[int], strip: Strip) -> Tensor:
+        """R ê of unit vectors, (layer · in, 2, frequency, out): R times the waves of one channel's."""
+        count, axis, weight = len(strip.layers), strip.axis, self.weight
+        one = weight.new_zeros(count, *(count if j == axis else n for j, n in enumerate(grid)), 1)
+        for layer in range(count):
+            one[(layer, *(layer if j == axis else 0 for j in range(len(grid))), 0)] = 1.0
+        with torch.autocast(weight.device.type, enabled=False):
+            waves = self._forward(one, self._cut(grid, strip)).unsqueeze(1)  # (layer, 1, 2, frequency, 1)
+            real, imaginary = waves.unbind(2)
+            r, i = weight.transpose(0, 1).tensor_split(2, dim=-1)  # (in, frequency, out)
+            spectrum = torch.stack([r * real - i * imaginary, r * imaginary + i * real], 2)
+        return spectrum.flatten(0, 1)
+
+    def values(self, coefficients: Tensor, grid: Sequence[int], strip: Strip | None = None) -> Tensor:
+        """K u, (batch, *grid, out), from its coefficients; with `strip`, there only."""
+        cut = [len(strip.layers) if strip and i == strip.axis else n for i, n in enumerate(grid)]
+        rest = coefficients.new_zeros(coefficients.shape[0], *cut, coefficients.shape[-1])
+        with torch.autocast(rest.device.type, enabled=False):
+            return self._inverse(coefficients, rest, self._cut(grid, strip))
+
+    def _cut(self, grid: Sequence[int], strip: Strip | None) -> "tuple[Transform, ...]":
+        whole = transforms(tuple(grid), self.modes, self.weight.device, self.weight.dtype)
+        if strip is None:
+            return whole
+        return tuple(
+            one.cut(strip.layers, pairs=axis < len(grid) - 1) if axis == strip.axis else one
+            for axis, one in enumerate(whole)
         )
-        with torch.autocast(self.weight.device.type, enabled=False):
-            response = self._inverse(spectrum, self.weight.new_zeros(inputs, *grid, twice // 2))
-        axes = tuple(range(1, 1 + len(grid)))
-        return torch.stack([response.roll(tuple(point), axes) for point in points])
 
     def _grid_of(self, u: Tensor) -> tuple[int, ...]:
         if self._grid is not None and torch.compiler.is_compiling():
             return self._grid
         return tuple(u.shape[1:-1])
 
-    def _forward(self, u: Tensor) -> Tensor:
+    def _forward(self, u: Tensor, matrices: "tuple[Transform, ...] | None" = None) -> Tensor:
         """û, (batch, 2, frequency, in), real and imaginary parts."""
-        batch, channels, grid = u.shape[0], u.shape[-1], self._grid_of(u)
-        matrices = transforms(grid, self.modes, u.device, self.weight.dtype)
+        batch, channels = u.shape[0], u.shape[-1]
+        grid = self._grid_of(u) if matrices is None else tuple(u.shape[1:-1])
+        if matrices is None:
+            matrices = transforms(grid, self.modes, u.device, self.weight.dtype)
         z = _along(matrices[-1].analysis, u.reshape(-1, grid[-1], channels))  # (…, 2 · m, in)
         for axis in reversed(range(len(grid) - 1)):
             lines = batch * math.prod(grid[:axis])
@@ -81,9 +105,13 @@ class SpectralConvolution(nn.Module):
         imaginary = products[:, 0, :, 1] + products[:, 1, :, 0]
         return torch.stack([real, imaginary]).permute(2, 0, 1, 3)
 
-    def _inverse(self, spectrum: Tensor, rest: Tensor) -> Tensor:
-        batch, outputs, grid = rest.shape[0], rest.shape[-1], self._grid_of(rest)
-        matrices = transforms(grid, self.modes, rest.device, self.weight.dtype)
+    def _inverse(
+        self, spectrum: Tensor, rest: Tensor, matrices: "tuple[Transform, ...] | None" = None
+    ) -> Tensor:
+        batch, outputs = rest.shape[0], rest.shape[-1]
+        grid = self._grid_of(rest) if matrices is None else tuple(rest.shape[1:-1])
+        if matrices is None:
+            matrices = transforms(grid, self.modes, rest.device, self.weight.dtype)
         z = spectrum
         for axis in range(len(grid) - 1):
             lines = batch * math.prod(grid[:axis])
@@ -112,6 +140,12 @@ class Transform(NamedTuple):
 
     analysis: Tensor
     synthesis: Tensor
+
+    def cut(self, points: Sequence[int], *, pairs: bool) -> "Transform":
+        """From and to these points alone; in `pairs` along the complex axes."""
+        chosen = [2 * i + part for i in points for part in (0, 1)] if pairs else list(points)
+        at = torch.tensor(chosen, device=self.analysis.device)
+        return Transform(self.analysis[:, at], self.synthesis[at])
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]

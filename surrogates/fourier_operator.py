@@ -8,7 +8,7 @@ from torch.nn.functional import gelu, pad
 
 from lawbound.surrogates.fourier_layer import SpectralConvolution
 from lawbound.surrogates.origin import Axis
-from lawbound.surrogates.surrogate import Opened
+from lawbound.surrogates.surrogate import Opened, Strip
 
 #: Channels between the last Fourier layer and the output, as in the original code.
 HIDDEN = 128
@@ -28,9 +28,17 @@ class FourierLayer(NamedTuple):
         """K u."""
         return self.convolution.kernel(u)
 
-    def columns(self, points: Sequence[Sequence[int]], grid: Sequence[int]) -> Tensor:
-        """K e, (point, in, *grid, out)."""
-        return self.convolution.columns(points, grid)
+    def coefficients(self, u: Tensor, grid: Sequence[int], strip: Strip | None = None) -> Tensor:
+        """Those of the waves of K u."""
+        return self.convolution.coefficients(u, grid, strip)
+
+    def units(self, grid: Sequence[int], strip: Strip) -> Tensor:
+        """Those of unit vectors."""
+        return self.convolution.units(grid, strip)
+
+    def values(self, coefficients: Tensor, grid: Sequence[int], strip: Strip | None = None) -> Tensor:
+        """K u from them."""
+        return self.convolution.values(coefficients, grid, strip)
 
     def pointwise(self, u: Tensor) -> Tensor:
         """W u + b."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -21,6 +21,7 @@ __all__ = [
     "Opened",
     "Origin",
     "Progress",
+    "Strip",
     "Surrogate",
     "chosen_states",
     "first_state",
@@ -91,15 +92,34 @@ class Learner(Protocol):
         ...
 
 
+class Strip(NamedTuple):
+    """Some layers of a grid: those with these indices along an axis, counted from 0."""
+
+    axis: int
+    layers: tuple[int, ...]
+
+
 class KernelLayer(Protocol):
-    """u ← K u + W u + b, of values (batch, *grid, channel) on the grid inside the network, padding included."""
+    """u ← K u + W u + b, of values (batch, *grid, channel) on the grid inside the network, padding included.
+
+    K goes through coefficients, such as those of waves, (batch, …), linear in u, and can take and give values on a
+    strip alone. It commutes with shifts along every axis but, on a line, need not along the only one.
+    """
 
     def kernel(self, u: Tensor) -> Tensor:
-        """K u, linear, what couples points."""
+        """K u: what couples points."""
         ...
 
-    def columns(self, points: Sequence[Sequence[int]], grid: Sequence[int]) -> Tensor:
-        """K e, (point, in, *grid, out), for the unit vector of each input channel at each of the grid's points."""
+    def coefficients(self, u: Tensor, grid: Sequence[int], strip: Strip | None = None) -> Tensor:
+        """Those of K u; with `strip`, of a u that is 0 elsewhere and given there, (batch, *grid cut to it, in)."""
+        ...
+
+    def units(self, grid: Sequence[int], strip: Strip) -> Tensor:
+        """Those of K e, (layer · in, …): unit vectors at index 0 of the other axes, of each layer and input channel."""
+        ...
+
+    def values(self, coefficients: Tensor, grid: Sequence[int], strip: Strip | None = None) -> Tensor:
+        """K u, (batch, *grid, out), with `strip` cut to it."""
         ...
 
     def pointwise(self, u: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from lawbound.constraints.wall_closure import End, functional, slope
 from lawbound.surrogates.fourier_operator import FourierOperator
 from lawbound.surrogates.normalised import Normalised
 from lawbound.surrogates.origin import Axis
-from lawbound.surrogates.surrogate import Opened
+from lawbound.surrogates.surrogate import Opened, Strip
 
 D = torch.float64
 SHAPES = {1: (16,), 2: (6, 16), 3: (4, 8, 10)}
@@ -34,9 +34,17 @@ class Dense:
         self.products += 1
         return torch.einsum("xyio,byi->bxo", self.matrix, u)
 
-    def columns(self, points, grid):
-        self.probes += len(points)
-        return torch.stack([self.matrix[:, point[0]].permute(1, 0, 2) for point in points])
+    def coefficients(self, u, grid, strip=None):
+        self.products += strip is None
+        matrix = self.matrix if strip is None else self.matrix[:, list(strip.layers)]
+        return torch.einsum("xyio,byi->bxo", matrix, u)
+
+    def units(self, grid, strip):
+        self.probes += len(strip.layers)
+        return self.matrix[:, list(strip.layers)].permute(1, 2, 0, 3).flatten(0, 1)
+
+    def values(self, coefficients, grid, strip=None):
+        return coefficients if strip is None else coefficients[:, list(strip.layers)]
 
     def pointwise(self, u):
         self.around += 1
@@ -44,24 +52,32 @@ class Dense:
 
 
 class Counted:
-    """A layer in front of another one."""
+    """A layer in front of another one, which counts whole products, unit vectors, and samples in either."""
 
     def __init__(self, layer):
-        self.layer, self.calls, self.samples = layer, {"kernel": 0, "columns": 0, "pointwise": 0}, []
+        self.layer, self.calls, self.samples = layer, {"kernel": 0, "units": 0, "pointwise": 0}, []
 
     def kernel(self, u):
-        self.calls["kernel"] += 1
-        self.samples.append(len(u))
-        return self.layer.kernel(u)
+        return self._told("kernel", len(u), self.layer.kernel(u))
 
-    def columns(self, points, grid):
-        self.calls["columns"] += 1
-        self.samples.append(len(points))
-        return self.layer.columns(points, grid)
+    def coefficients(self, u, grid, strip=None):
+        return self.layer.coefficients(u, grid, strip)
+
+    def units(self, grid, strip):
+        return self._told("units", len(strip.layers), self.layer.units(grid, strip))
+
+    def values(self, coefficients, grid, strip=None):
+        found = self.layer.values(coefficients, grid, strip)
+        return found if strip is not None else self._told("kernel", len(coefficients), found)
 
     def pointwise(self, u):
         self.calls["pointwise"] += 1
         return self.layer.pointwise(u)
+
+    def _told(self, what, samples, found):
+        self.calls[what] += 1
+        self.samples.append(samples)
+        return found
 
 
 class Counting(nn.Module):
@@ -376,7 +392,7 @@ def test_physical_conditions_hold_outside_of_a_normalised_network(kind):
 
 
 @pytest.mark.parametrize(
-    ("rule", "kind", "kernel", "columns", "pointwise"),
+    ("rule", "kind", "kernel", "units", "pointwise"),
     [
         ("corrected", "dirichlet", 1, 1, 1),
         ("corrected", "neumann", 1, 1, 1),
@@ -386,14 +402,14 @@ def test_physical_conditions_hold_outside_of_a_normalised_network(kind):
         ("released", "periodic", 1, 0, 1),
     ],
 )
-def test_how_often_a_layer_is_evaluated(rule, kind, kernel, columns, pointwise):
+def test_how_often_a_layer_is_evaluated(rule, kind, kernel, units, pointwise):
     counting = Counting(network())
     data = {} if kind == "periodic" else walls(1, XX, batch=7)
     KernelCorrection(counting, both(kind), RULES[rule](1))(channels(1, batch=7), data)
     for layer in counting.layers:
-        assert layer.calls == {"kernel": kernel, "columns": columns, "pointwise": pointwise}
-        if rule == "corrected":  # the batch, and a column for each wall
-            assert layer.samples == [7, 2][: 1 + columns]
+        assert layer.calls == {"kernel": kernel, "units": units, "pointwise": pointwise}
+        if rule == "corrected":  # the batch, and a unit vector for each wall
+            assert layer.samples == [2, 7][1 - units :]
         else:
             assert layer.samples == [7] * kernel
 
@@ -406,14 +422,14 @@ def test_the_released_code_takes_seven_products_in_time_too(dimensions):
     KernelCorrection(counting, dict.fromkeys(sides, "dirichlet"), rule)(
         channels(dimensions), walls(dimensions, sides)
     )
-    assert all(layer.calls == {"kernel": 7, "columns": 0, "pointwise": 7} for layer in counting.layers)
+    assert all(layer.calls == {"kernel": 7, "units": 0, "pointwise": 7} for layer in counting.layers)
 
 
 def test_without_the_wasted_probes_and_pointwise_layers_five_products_are_left():
     counting = Counting(network())
     rule = AsReleased(replace(Quirks.released(1), probed_twice=False, pointwise=False))
     KernelCorrection(counting, both("dirichlet"), rule)(channels(1), walls(1, XX))
-    assert all(layer.calls == {"kernel": 5, "columns": 0, "pointwise": 1} for layer in counting.layers)
+    assert all(layer.calls == {"kernel": 5, "units": 0, "pointwise": 1} for layer in counting.layers)
 
 
 def test_a_pointwise_layer_is_corrected_for_nothing():
@@ -424,15 +440,23 @@ def test_a_pointwise_layer_is_corrected_for_nothing():
     assert float((changed - layer.pointwise(u))[:, 1:-1].abs().max().detach()) == 0.0
 
 
-@pytest.mark.parametrize("points", [[(0, 0)], [(0, 3), (5, 17)]])
-def test_columns_are_what_the_kernel_makes_of_unit_vectors(points):
-    layer = network(2).opened().layers[0]
-    grid = (7, 18)
-    found = layer.columns(points, grid)
-    for point, column in zip(points, found, strict=True):
-        unit = torch.zeros(5, *grid, 5, dtype=D)
-        unit[(torch.arange(5), *point, torch.arange(5))] = 1.0
-        torch.testing.assert_close(column, layer.kernel(unit), rtol=1e-12, atol=1e-12)
+@pytest.mark.parametrize("strip", [Strip(1, (0, 17)), Strip(0, (2, 3)), Strip(1, (4,))])
+def test_strips_are_what_the_kernel_makes_of_them_and_there(strip):
+    layer, grid = network(2).opened().layers[0], (7, 18)
+    count = len(strip.layers)
+    part = torch.randn(3, *(count if i == strip.axis else n for i, n in enumerate(grid)), 5, dtype=D)
+    whole = torch.zeros(3, *grid, 5, dtype=D).index_copy(1 + strip.axis, torch.tensor(strip.layers), part)
+    image = layer.kernel(whole)
+    found = layer.coefficients(part, grid, strip)
+    torch.testing.assert_close(layer.values(found, grid), image, rtol=1e-12, atol=1e-12)
+    there = image.index_select(1 + strip.axis, torch.tensor(strip.layers))
+    torch.testing.assert_close(layer.values(found, grid, strip), there, rtol=1e-12, atol=1e-12)
+    units = torch.zeros(count, 5, *grid, 5, dtype=D)
+    for i, index in enumerate(strip.layers):
+        for channel in range(5):
+            units[(i, channel, *(index if j == strip.axis else 0 for j in range(2)), channel)] = 1.0
+    image = layer.kernel(units.flatten(0, 1))
+    torch.testing.assert_close(layer.values(layer.units(grid, strip), grid), image, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("rule", RULES)
