@@ -175,7 +175,7 @@ def measured(run: Run, folder: Path, device: str) -> dict[str, Any]:
     surrogate = case.base if contender.surrogate == "fno" else contender.surrogate
     fitted = lb.fit(
         surrogate, xr.concat([train, valid], "sample", data_vars="minimal"), seed=run.seed, device=device,
-        options=options, unchecked=True, **({"constraint": constraint} if constraint else {}),
+        options=options, unchecked=True, constraints=[constraint] if constraint else [],
     )  # fmt: skip
     trained = time.perf_counter() - begun
     found = {

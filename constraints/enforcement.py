@@ -17,6 +17,7 @@ from lawbound.constraints.displacement import Displace, UnbracketedError
 from lawbound.constraints.fixed import fixed_as_rows
 from lawbound.constraints.projection import InfeasibleError
 from lawbound.constraints.retraction import Pushed, moved
+from lawbound.constraints.sets import Box
 from lawbound.constraints.target import Target
 from lawbound.constraints.truncation import truncated
 from lawbound.datasets import schema
@@ -125,9 +126,9 @@ class Condition:
     def __call__(self, means: Tensor, covariance: Covariance, admissible: Admissible) -> Updated:
         """See the class."""
         if self.power == 1.0 and not isinstance(covariance, Pushed | Diagonal):
-            spread = fixed_as_rows(admissible)
-            if spread is not admissible and spread.linear:
-                return self._with_fixed(means, covariance, admissible, spread)
+            told = fixed_as_rows(admissible)
+            if admissible.box is not None and told.linear:
+                return self._with_fixed(means, covariance, admissible, admissible.box, told)
         onto = Target.of(admissible, means.device)
         if (
             onto.rows is not None
@@ -154,12 +155,12 @@ class Condition:
         return moved(means, covariance, admissible, onto, metric, factors)
 
     def _with_fixed(
-        self, means: Tensor, covariance: Covariance, admissible: Admissible, spread: Admissible
+        self, means: Tensor, covariance: Covariance, admissible: Admissible, box: Box, told: Admissible
     ) -> Updated:
         """Fixed values told to all points that are correlated with them; reported as the box that they are."""
-        updated = self(means, covariance, spread)
+        updated = self(means, covariance, told)
         laws = 0 if admissible.rows is None else len(admissible.rows.labels)
-        fixed = torch.from_numpy((admissible.box.lower == admissible.box.upper).mean(-1)).to(means.device)
+        fixed = torch.from_numpy((box.lower == box.upper).mean(-1)).to(means.device)
         return updated._replace(
             multipliers=updated.multipliers[..., :laws], bound=fixed.expand(means.shape[:-1])
         )

@@ -15,9 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lawbound.constraints.constraint import Constraint, widened
+from lawbound.constraints.constraint import Constraint
 from lawbound.constraints.enforcement import Condition, Enforced, enforce
-from lawbound.constraints.operator import KernelLift, conditions
+from lawbound.constraints.inside import Operator
+from lawbound.constraints.operator import Lift
 from lawbound.datasets.schema import SAMPLE
 from lawbound.surrogates.covariance import Diagonal
 from lawbound.surrogates.prediction import Prediction
@@ -100,14 +101,15 @@ def _learned(
 
 def _lifted(prediction: Prediction, constraint: Constraint, length: float) -> Prediction:
     """The same with each draw's mean lifted next to where the conditions are."""
-    admissible = widened(constraint.on(prediction.inputs), prediction.fields)
-    found = conditions(admissible)
-    values = bool((np.count_nonzero(found.weights, axis=1) == 1).all())
-    lift = KernelLift.of(
-        found, prediction.inputs, admissible.layout, kernel="exponential" if values else "matern-5/2", length=length
-    )  # fmt: skip
+    series, tables = Operator(constraint).read(prediction.inputs, prediction.fields)
+    rows, *axes = tables[0], *tables[2:]
+    values = bool(((rows != 0.0).sum(-1) == 1).all())
+    spans = [float(axis[-1] - axis[0]) for axis in axes]
+    lift = Lift(
+        spans, len(prediction.fields), kernel="exponential" if values else "matern-5/2", length=length
+    )
     with torch.no_grad():
-        means = lift(prediction.means, torch.from_numpy(found.rhs))
+        means = lift(prediction.means, series, tables)
     return replace(prediction, means=means)
 
 

@@ -9,15 +9,15 @@ from typing import Any
 
 from lawbound.arguments import apart, called
 from lawbound.constraints.constraint import Constraint
+from lawbound.constraints.corrected import operator
 from lawbound.constraints.enforcement import ENFORCEMENTS
-from lawbound.constraints.inside import Operator
 from lawbound.constraints.penalty import Penalised
 from lawbound.datasets.plugins import find
 from lawbound.surrogates.operator_options import OperatorOptions
 from lawbound.surrogates.surrogate import InLoss, Inside, Learner
 
 #: The enforcements that are part of training, by name: what makes them of a constraint and options.
-IN_TRAINING: dict[str, Callable[..., Inside | InLoss]] = {"operator": Operator, "penalty": Penalised}
+IN_TRAINING: dict[str, Callable[..., Inside | InLoss]] = {"operator": operator, "penalty": Penalised}
 
 
 def made(text: str, kind: Callable[[str], Any], *given: Any) -> Any:

@@ -13,6 +13,8 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor, nn
 
+from lawbound.surrogates.surrogate import Strip
+
 
 @final
 class SpectralConvolution(nn.Module):
@@ -37,17 +39,57 @@ class SpectralConvolution(nn.Module):
         """K u + rest, (batch, *grid, out)."""
         # In bfloat16, waves of different frequencies would no longer be orthogonal.
         with torch.autocast(u.device.type, enabled=False):
-            return self._inverse(self._mixed(self._forward(u.float())), rest)
+            return self._inverse(self._mixed(self._forward(u.to(self.weight.dtype))), rest)
+
+    def kernel(self, u: Tensor) -> Tensor:
+        """K u alone."""
+        return self(u, u.new_zeros(*u.shape[:-1], self.weight.shape[-1] // 2))
+
+    def coefficients(self, u: Tensor, grid: Sequence[int], strip: Strip | None = None) -> Tensor:
+        """R û, (batch, 2, frequency, out); with `strip`, of a u that is 0 elsewhere and given there."""
+        with torch.autocast(u.device.type, enabled=False):
+            return self._mixed(self._forward(u.to(self.weight.dtype), self._cut(grid, strip)))
+
+    def units(self, grid: Sequence[int], strip: Strip) -> Tensor:
+        """R ê of unit vectors, (layer · in, 2, frequency, out): R times the waves of one channel's."""
+        count, axis, weight = len(strip.layers), strip.axis, self.weight
+        one = weight.new_zeros(count, *(count if j == axis else n for j, n in enumerate(grid)), 1)
+        for layer in range(count):
+            one[(layer, *(layer if j == axis else 0 for j in range(len(grid))), 0)] = 1.0
+        with torch.autocast(weight.device.type, enabled=False):
+            waves = self._forward(one, self._cut(grid, strip)).unsqueeze(1)  # (layer, 1, 2, frequency, 1)
+            real, imaginary = waves.unbind(2)
+            r, i = weight.transpose(0, 1).tensor_split(2, dim=-1)  # (in, frequency, out)
+            spectrum = torch.stack([r * real - i * imaginary, r * imaginary + i * real], 2)
+        return spectrum.flatten(0, 1)
+
+    def values(self, coefficients: Tensor, grid: Sequence[int], strip: Strip | None = None) -> Tensor:
+        """K u, (batch, *grid, out), from its coefficients; with `strip`, there only."""
+        cut = [len(strip.layers) if strip and i == strip.axis else n for i, n in enumerate(grid)]
+        rest = coefficients.new_zeros(coefficients.shape[0], *cut, coefficients.shape[-1])
+        with torch.autocast(rest.device.type, enabled=False):
+            return self._inverse(coefficients, rest, self._cut(grid, strip))
+
+    def _cut(self, grid: Sequence[int], strip: Strip | None) -> "tuple[Transform, ...]":
+        whole = transforms(tuple(grid), self.modes, self.weight.device, self.weight.dtype)
+        if strip is None:
+            return whole
+        return tuple(
+            one.cut(strip.layers, pairs=axis < len(grid) - 1) if axis == strip.axis else one
+            for axis, one in enumerate(whole)
+        )
 
     def _grid_of(self, u: Tensor) -> tuple[int, ...]:
         if self._grid is not None and torch.compiler.is_compiling():
             return self._grid
         return tuple(u.shape[1:-1])
 
-    def _forward(self, u: Tensor) -> Tensor:
+    def _forward(self, u: Tensor, matrices: "tuple[Transform, ...] | None" = None) -> Tensor:
         """û, (batch, 2, frequency, in), real and imaginary parts."""
-        batch, channels, grid = u.shape[0], u.shape[-1], self._grid_of(u)
-        matrices = transforms(grid, self.modes, u.device)
+        batch, channels = u.shape[0], u.shape[-1]
+        grid = self._grid_of(u) if matrices is None else tuple(u.shape[1:-1])
+        if matrices is None:
+            matrices = transforms(grid, self.modes, u.device, self.weight.dtype)
         z = _along(matrices[-1].analysis, u.reshape(-1, grid[-1], channels))  # (…, 2 · m, in)
         for axis in reversed(range(len(grid) - 1)):
             lines = batch * math.prod(grid[:axis])
@@ -63,9 +105,13 @@ class SpectralConvolution(nn.Module):
         imaginary = products[:, 0, :, 1] + products[:, 1, :, 0]
         return torch.stack([real, imaginary]).permute(2, 0, 1, 3)
 
-    def _inverse(self, spectrum: Tensor, rest: Tensor) -> Tensor:
-        batch, outputs, grid = rest.shape[0], rest.shape[-1], self._grid_of(rest)
-        matrices = transforms(grid, self.modes, rest.device)
+    def _inverse(
+        self, spectrum: Tensor, rest: Tensor, matrices: "tuple[Transform, ...] | None" = None
+    ) -> Tensor:
+        batch, outputs = rest.shape[0], rest.shape[-1]
+        grid = self._grid_of(rest) if matrices is None else tuple(rest.shape[1:-1])
+        if matrices is None:
+            matrices = transforms(grid, self.modes, rest.device, self.weight.dtype)
         z = spectrum
         for axis in range(len(grid) - 1):
             lines = batch * math.prod(grid[:axis])
@@ -73,7 +119,7 @@ class SpectralConvolution(nn.Module):
         last, lines = matrices[-1].synthesis, batch * math.prod(grid[:-1])
         # The sum with what goes around the convolution costs nothing here.
         return torch.baddbmm(
-            rest.float().reshape(lines, grid[-1], outputs),
+            rest.to(self.weight.dtype).reshape(lines, grid[-1], outputs),
             last.expand(lines, -1, -1),
             z.reshape(lines, 2 * self.modes[-1], outputs),
         ).reshape(rest.shape)
@@ -95,15 +141,25 @@ class Transform(NamedTuple):
     analysis: Tensor
     synthesis: Tensor
 
+    def cut(self, points: Sequence[int], *, pairs: bool) -> "Transform":
+        """From and to these points alone; in `pairs` along the complex axes."""
+        chosen = [2 * i + part for i in points for part in (0, 1)] if pairs else list(points)
+        at = torch.tensor(chosen, device=self.analysis.device)
+        return Transform(self.analysis[:, at], self.synthesis[at])
+
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def transforms(grid: Sequence[int], modes: Sequence[int], device: torch.device) -> tuple[Transform, ...]:
+def transforms(
+    grid: Sequence[int], modes: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float32
+) -> tuple[Transform, ...]:
     """The matrices of all axes; raises `ValueError` if an axis has too few points for its frequencies."""
-    return _transforms(tuple(grid), tuple(modes), device)
+    return _transforms(tuple(grid), tuple(modes), device, dtype)
 
 
 @lru_cache(maxsize=64)
-def _transforms(grid: tuple[int, ...], modes: tuple[int, ...], device: torch.device) -> tuple[Transform, ...]:
+def _transforms(
+    grid: tuple[int, ...], modes: tuple[int, ...], device: torch.device, dtype: torch.dtype
+) -> tuple[Transform, ...]:
     for axis, (points, kept) in enumerate(zip(grid, modes, strict=True)):
         if points < 2 * kept:
             raise ValueError(
@@ -114,7 +170,7 @@ def _transforms(grid: tuple[int, ...], modes: tuple[int, ...], device: torch.dev
     with torch.inference_mode(False), torch.no_grad():
         along = [_complex(*pair) for pair in zip(grid[:-1], modes[:-1], strict=True)]
         pairs = [*along, _real(grid[-1], modes[-1])]
-        return tuple(Transform(*(matrix.float().to(device) for matrix in pair)) for pair in pairs)
+        return tuple(Transform(*(matrix.to(device, dtype) for matrix in pair)) for pair in pairs)
 
 
 def _waves(points: int, frequencies: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,16 +1,48 @@
 """The Fourier neural operator (Li et al., ICLR 2021, arXiv:2010.08895): channels on a grid in, channels on it out."""
 
 from collections.abc import Sequence
-from typing import final
+from typing import NamedTuple, final
 
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
 
 from lawbound.surrogates.fourier_layer import SpectralConvolution
 from lawbound.surrogates.origin import Axis
+from lawbound.surrogates.surrogate import Opened, Strip
 
 #: Channels between the last Fourier layer and the output, as in the original code.
 HIDDEN = 128
+
+
+class FourierLayer(NamedTuple):
+    """u ← K u + W u + b."""
+
+    convolution: SpectralConvolution
+    around: nn.Linear
+
+    def __call__(self, u: Tensor) -> Tensor:
+        """Both at once."""
+        return self.convolution(u, self.around(u))
+
+    def kernel(self, u: Tensor) -> Tensor:
+        """K u."""
+        return self.convolution.kernel(u)
+
+    def coefficients(self, u: Tensor, grid: Sequence[int], strip: Strip | None = None) -> Tensor:
+        """Those of the waves of K u."""
+        return self.convolution.coefficients(u, grid, strip)
+
+    def units(self, grid: Sequence[int], strip: Strip) -> Tensor:
+        """Those of unit vectors."""
+        return self.convolution.units(grid, strip)
+
+    def values(self, coefficients: Tensor, grid: Sequence[int], strip: Strip | None = None) -> Tensor:
+        """K u from them."""
+        return self.convolution.values(coefficients, grid, strip)
+
+    def pointwise(self, u: Tensor) -> Tensor:
+        """W u + b."""
+        return self.around(u)
 
 
 @final
@@ -46,16 +78,39 @@ class FourierOperator(nn.Module):
 
     def features(self, channels: Tensor) -> Tensor:
         """What the last linear layer sees at each point, (batch, *grid, HIDDEN)."""
+        u = self._lifted(channels)
+        layers = self._layers()
+        for i, layer in enumerate(layers):
+            u = layer(u)
+            if i < len(layers) - 1:
+                u = gelu(u)
+        return self._hidden(u, channels.shape[2:])
+
+    def opened(self) -> Opened:
+        """Its parts."""
+        return Opened(
+            axes=self._axes, outputs=self.last.out_features, lift=self._lifted, layers=self._layers(), activate=gelu,
+            project=lambda u, grid: self.last(self._hidden(u, grid)).movedim(-1, 1),
+        )  # fmt: skip
+
+    def _layers(self) -> list[FourierLayer]:
+        return [
+            FourierLayer(convolution, around)  # type: ignore[arg-type]
+            for convolution, around in zip(self.convolutions, self.around, strict=True)
+        ]
+
+    def _lifted(self, channels: Tensor) -> Tensor:
+        """What the first layer sees, (batch, *padded grid, width)."""
         grid = channels.shape[2:]
-        u = self.lift(channels.movedim(1, -1))
+        u: Tensor = self.lift(channels.movedim(1, -1))
         sizes = [self._padded(axis, points) for axis, points in zip(self._axes, grid, strict=True)]
         ends = [after - points for after, points in zip(sizes, grid, strict=True)]
         if any(ends):
             u = pad(u, (0, 0, *(side for end in reversed(ends) for side in (0, end))))
-        for i, (convolution, around) in enumerate(zip(self.convolutions, self.around, strict=True)):
-            u = convolution(u, around(u))
-            if i < len(self.convolutions) - 1:
-                u = gelu(u)
+        return u
+
+    def _hidden(self, u: Tensor, grid: Sequence[int]) -> Tensor:
+        """(batch, *padded grid, width) → (batch, *grid, HIDDEN)."""
         for axis, points in enumerate(grid, start=1):
             u = u.narrow(axis, 0, points)
         return self.dropout(gelu(self.project(u)))

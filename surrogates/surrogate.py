@@ -12,17 +12,21 @@ from torch import Tensor, nn
 
 from lawbound.datasets import schema
 from lawbound.surrogates.covariance import Covariance
-from lawbound.surrogates.origin import Origin
+from lawbound.surrogates.origin import Axis, Origin
 from lawbound.surrogates.prediction import Prediction
 
 __all__ = [
     "Given",
     "InLoss",
     "Inside",
+    "KernelLayer",
+    "Layered",
     "Learner",
     "LossTerm",
+    "Opened",
     "Origin",
     "Progress",
+    "Strip",
     "Surrogate",
     "chosen_states",
     "first_state",
@@ -166,6 +170,69 @@ class InLoss(Protocol):
 
     def on(self, data: xr.Dataset, fields: tuple[str, ...]) -> LossTerm:
         """The term for states of these fields on the training data."""
+        ...
+
+
+class Strip(NamedTuple):
+    """Some layers of a grid: those with these indices along an axis, counted from 0."""
+
+    axis: int
+    layers: tuple[int, ...]
+
+
+class KernelLayer(Protocol):
+    """u ← K u + W u + b, of values (batch, *grid, channel) on the grid inside the network, padding included.
+
+    K goes through coefficients, such as those of waves, (batch, …), linear in u, and can take and give values on a
+    strip alone. It commutes with shifts along every axis but, on a line, need not along the only one.
+    """
+
+    def kernel(self, u: Tensor) -> Tensor:
+        """K u: what couples points."""
+        ...
+
+    def coefficients(self, u: Tensor, grid: Sequence[int], strip: Strip | None = None) -> Tensor:
+        """Those of K u; with `strip`, of a u that is 0 elsewhere and given there, (batch, *grid cut to it, in)."""
+        ...
+
+    def units(self, grid: Sequence[int], strip: Strip) -> Tensor:
+        """Those of K e, (layer · in, …): unit vectors at index 0 of the other axes, of each layer and input channel."""
+        ...
+
+    def values(self, coefficients: Tensor, grid: Sequence[int], strip: Strip | None = None) -> Tensor:
+        """K u, (batch, *grid, out), with `strip` cut to it."""
+        ...
+
+    def pointwise(self, u: Tensor) -> Tensor:
+        """W u + b, affine, a point at a time."""
+        ...
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An operator network taken apart: lift, layers with σ between them (none after the last), projection.
+
+    axes: of the training grid. outputs: how many channels come out. lift: channels (batch, in, *grid) to values on a
+    grid that may be padded at the end of its axes. project: those values and the grid's shape to (batch, out, *grid).
+    What comes out is `scale` times what the layers know plus `shift`, (out,).
+    """
+
+    axes: tuple[Axis, ...]
+    outputs: int
+    lift: Callable[[Tensor], Tensor]
+    layers: Sequence[KernelLayer]
+    activate: Callable[[Tensor], Tensor]
+    project: Callable[[Tensor, Sequence[int]], Tensor]
+    scale: Tensor | None = None
+    shift: Tensor | None = None
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """A network that can be opened, by what acts on its layers."""
+
+    def opened(self) -> Opened:
+        """Its parts, which share its parameters."""
         ...
 
 
