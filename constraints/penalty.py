@@ -146,8 +146,15 @@ class Penalised:
         return f"{spec_of(self.constraint)}:{worded('penalty', self)}"
 
     def on(self, data: xr.Dataset, fields: tuple[str, ...]) -> "PenaltyTerm":
-        """The term on the training data; raises `ValueError` as `Penalty.of` does."""
-        return PenaltyTerm(Penalty.of(self.constraint, data, weight=self.weight, fields=fields))
+        """The term on the training data; raises `ValueError` as `Penalty.of` does, and for nonlinear equalities."""
+        penalty = Penalty.of(self.constraint, data, weight=self.weight, fields=fields)
+        if penalty.admissible.curved:
+            # Their functions hold numbers of all samples of the data, in order, and batches are some of them.
+            raise ValueError(
+                f"`{self.constraint.name}` is nonlinear, which `Penalty` can weigh on whole datasets but training cannot "
+                "batch by batch; impose it on the predictions by `condition`."
+            )
+        return PenaltyTerm(penalty)
 
 
 @final

@@ -10,7 +10,7 @@ from torch import nn
 
 import lawbound as lb
 from lawbound import specs
-from lawbound.cli import main
+from lawbound.cli import run
 from lawbound.constraints import (
     Bounds,
     Conservation,
@@ -24,7 +24,7 @@ from lawbound.constraints import (
     TwoPhase,
 )
 from lawbound.constraints.inside import Operator
-from lawbound.constraints.penalty import Penalised
+from lawbound.constraints.penalty import Penalised, Penalty
 from lawbound.datasets.split import of_split
 from lawbound.runs import learner_of
 from lawbound.surrogates import checkpoint
@@ -101,7 +101,7 @@ def test_walls_hold_in_mean_and_samples_whatever_the_network(line, name):
         ("heat-neumann", Neumann(initially=True, sides=("x_lo",)), "matern-5/2"),
         ("heat-robin", Robin(), "matern-5/2"),
         ("stefan", Dirichlet() & Conservation(), "exponential"),
-        ("heat-neumann", Initial() & Conservation(), "exponential"),
+        ("heat-neumann", Initial() & Neumann(), "matern-5/2"),
     ],
 )
 @pytest.mark.parametrize("mode", ["whole", "steps"])
@@ -185,15 +185,39 @@ def test_it_knows_no_more_of_the_fields_than_the_first_state():
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-def test_a_penalty_pulls_every_network_towards_the_law(name):
+def test_the_loss_has_the_penalty_of_all_states_as_a_term(name):
     data = lb.generate("burgers-dirichlet", 20, nx=17, nt=4, seed=1)
-    law, longer = Conservation(), replace(LEARNERS[name], epochs=20, learning_rate=3e-3)
+    train, valid = splits(data)
+    law, losses = Conservation(), []
+    for penalties in ((), (Penalised(law, 3.0),)):
+        # So slow that the network stays what it was at first.
+        learner = replace(LEARNERS[name], epochs=1, learning_rate=1e-12, penalties=penalties)
+        fitted = learner.fit(train, valid, seed=0, on_progress=lambda progress: losses.append(progress.train))
+    added = losses[1] - losses[0]
+    if "steps" in name:  # trained on windows that start from true states
+        assert added > 0.0
+        return
+    penalty = float(Penalty.of(law, train, weight=3.0)(fitted.predict(train).mean).mean())
+    if name in (
+        "ensemble",
+        "diverse-fno",
+    ):  # each of several means is weighed: no less than their average is (Jensen)
+        assert added > penalty > 0.0
+    elif "dropout" in name:
+        assert added == pytest.approx(penalty, rel=0.5)
+    else:
+        assert added == pytest.approx(penalty, rel=1e-4)
+
+
+def test_a_heavy_penalty_brings_predictions_nearer_to_the_law():
+    data = lb.generate("burgers-dirichlet", 20, nx=17, nt=4, seed=1)
+    law, longer = Conservation(), replace(FNO, epochs=30, validate_every=30, learning_rate=1e-2)
 
     def miss(**given):
         prediction = fitted_on(data, longer, **given).predict(of_split(data, "train"))
         return np.square(law.on(prediction.inputs).residual(prediction.mean.numpy())[:, 1:]).mean()
 
-    assert miss(penalties=(Penalised(law, 30.0),)) < 0.7 * miss()
+    assert miss(penalties=(Penalised(law, 30.0),)) < 0.5 * miss()
 
 
 @pytest.mark.parametrize(
@@ -201,7 +225,6 @@ def test_a_penalty_pulls_every_network_towards_the_law(name):
     [
         ("stefan", Bounds(0.0, 1.0) & Monotone() & TotalVariation()),
         ("heat-neumann", Neumann() & Conservation()),
-        ("wave", Energy()),
     ],
 )
 @pytest.mark.parametrize("name", ["fno", "fno in steps", "ensemble", "diverse-fno"])
@@ -263,17 +286,17 @@ def test_an_enforcement_may_put_itself_in_the_networks_place_and_reads_the_bound
 
 
 def test_the_command_line_trains_predicts_and_compares(tmp_path, capsys):
-    data, run = str(tmp_path / "data"), str(tmp_path / "run")
-    assert main(["generate", "burgers-dirichlet", "-n", "20", "--nx", "17", "--nt", "4", "-o", data]) == 0
+    data, folder = str(tmp_path / "data"), str(tmp_path / "run")
+    assert run(["generate", "burgers-dirichlet", "-n", "20", "--nx", "17", "--nt", "4", "-o", data]) == 0
     options = [
         word for name, value in TINY.items() if name != "epochs" for word in ("--option", f"{name}={value}")
     ]
-    train = ["train", "fno", data, "-o", run, "--epochs", "2", *options]
+    train = ["train", "fno", data, "-o", folder, "--epochs", "2", *options]
     spec = "dirichlet&conservation:operator(kernel=exponential, length=0.1)"
-    assert main([*train, "--constraint", spec, "--constraint", "conservation:penalty(weight=0.1)"]) == 0
-    assert main(["predict", run, data, "-o", str(tmp_path / "p.nc")]) == 0
+    assert run([*train, "--constraint", spec, "--constraint", "conservation:penalty(weight=0.1)"]) == 0
+    assert run(["predict", folder, data, "-o", str(tmp_path / "p.nc")]) == 0
     capsys.readouterr()
-    assert main(["compare", run, "--data", data, "--constraint", "conservation:condition", "--json"]) == 0
+    assert run(["compare", folder, "--data", data, "--constraint", "conservation:condition", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     rows = {(row["method"], row["metric"]): row["value"] for row in told["rows"]}
     name = "fno+operator(dirichlet&conservation)+penalty(conservation)"
@@ -297,11 +320,11 @@ def test_the_command_line_trains_predicts_and_compares(tmp_path, capsys):
 def test_specs_that_make_no_sense_are_wrong_arguments(tmp_path, capsys, spec, said):
     with pytest.raises(ValueError, match=said):
         specs.in_training(spec)
-    assert main(["train", "fno", "data", "-o", str(tmp_path / "run"), "--constraint", spec]) == 2
+    assert run(["train", "fno", "data", "-o", str(tmp_path / "run"), "--constraint", spec]) == 2
 
 
 def test_what_cannot_be_part_of_a_network_is_refused(line):
-    with pytest.raises(ValueError, match="`gp` has no network on a grid.*`condition`"):
+    with pytest.raises(ValueError, match=r"`gp` has no network on a grid.*`condition`"):
         specs.constrained(learner_of("gp", {}), ["dirichlet:operator"])
     with pytest.raises(ValueError, match="`anp` has no network"):
         specs.constrained(learner_of("anp", {}), ["conservation:penalty"])
@@ -310,11 +333,14 @@ def test_what_cannot_be_part_of_a_network_is_refused(line):
     data = lb.generate("stefan", 20, nx=17, nt=4, seed=1)
     learner = replace(FNO, parameters=True)
     for constraint in (Bounds(0.0, 1.0), Monotone(), Dirichlet() & TotalVariation()):
-        with pytest.raises(ValueError, match="linear equalities, which .* are not; train with `penalty`"):
+        with pytest.raises(ValueError, match=r"linear equalities, which .* are not; train with `penalty`"):
             fitted_on(data, learner, inside=Operator(constraint))
     with pytest.raises(ValueError, match="reads u, all of it"):
         fitted_on(data, learner, inside=Operator(Conservation(mass="quadrature")))
     with pytest.raises(ValueError, match="two phases"):
         fitted_on(data, learner, penalties=(Penalised(TwoPhase()),))
+    wave = lb.generate("wave", 20, nx=17, nt=4, seed=1)
+    with pytest.raises(ValueError, match=r"`energy` is nonlinear.*condition"):
+        fitted_on(wave, learner, penalties=(Penalised(Energy()),))
     with pytest.raises(ValueError, match="no neumann wall"):
         fitted_on(line, FNO, inside=Operator(Neumann()))
