@@ -63,4 +63,4 @@ class DiverseFourierOperator(FourierOptions):
         self, inputs: tuple[str, ...], outputs: int, axes: Sequence[Axis], origin: Origin
     ) -> FourierOperator:
         """The network; its last layer is all heads', one after the other."""
-        return self.build(inputs, outputs, axes, origin)
+        return self.build(len(inputs), outputs, axes)

@@ -61,4 +61,4 @@ class FourierEnsemble(FourierOptions):
         self, inputs: tuple[str, ...], outputs: int, axes: Sequence[Axis], origin: Origin
     ) -> FourierOperator:
         """One member."""
-        return self.build(inputs, outputs, axes, origin)
+        return self.build(len(inputs), outputs, axes)

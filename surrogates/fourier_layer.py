@@ -38,7 +38,7 @@ class SpectralConvolution(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.modes = tuple(modes)
-        self.kinds: tuple[Kind, ...] = tuple(kinds or ["period" for _ in self.modes])
+        self.kinds: tuple[Kind, ...] = tuple(kinds) if kinds is not None else ("period",) * len(self.modes)
         # Compilers see no sizes inside `vmap`; they compile training, which has one grid, and are told which.
         self._grid = tuple(grid) if grid is not None else None
         frequencies = math.prod(2 * m for m in modes[:-1]) * modes[-1]

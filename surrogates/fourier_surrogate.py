@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, final
 
 from lawbound.surrogates.answers import Answer, Gaussian, Mean
-from lawbound.surrogates.fourier_operator import FourierOperator, WallChannel
+from lawbound.surrogates.fourier_operator import FourierOperator
 from lawbound.surrogates.operator_options import require_positive
 from lawbound.surrogates.operator_surrogate import OperatorLearner, Uncertainty
 from lawbound.surrogates.origin import Axis, Origin
@@ -18,59 +18,28 @@ _POINT, _GAUSSIAN = ("relative-l2", "mse"), ("nll", "crps")
 class FourierOptions(OperatorLearner):
     """The network. modes: frequencies kept along each axis, at most half of its points; 12, on a plane in one shot 8.
 
-    padding: share of the domain by which an axis that is not periodic is longer inside the network. extension: with what,
-    `zero`, or, in space, not at all: `mirror` has waves of the field and its mirror image. wall_layers: what walls
-    prescribe, where it is read, goes into the `first` layer, or into `all`, and there faded away from the wall, too.
+    padding: share of the domain by which an axis that is not periodic is longer inside the network.
     """
 
     modes: int | None = None
     width: int = 32
     blocks: int = 4
     padding: float = 0.125
-    extension: Literal["zero", "mirror"] = "zero"
-    wall_layers: Literal["first", "all"] = "first"
 
     def __post_init__(self) -> None:
         require_positive(self, "width", "blocks", *(["modes"] if self.modes is not None else []))
         if not 0.0 <= self.padding <= 1.0:
             raise ValueError(f"padding={self.padding}; give a share of the domain from 0 to 1.")
-        if self.extension not in ("zero", "mirror"):
-            raise ValueError(f"extension={self.extension!r}; give zero or mirror.")
-        if self.wall_layers not in ("first", "all"):
-            raise ValueError(f"wall_layers={self.wall_layers!r}; give first or all.")
-        if self.wall_layers == "all" and not self.reads_walls:
-            raise ValueError("wall_layers=all needs a surrogate that reads walls, such as fno-bc.")
         OperatorLearner.__post_init__(self)
 
     def build(
-        self,
-        inputs: Sequence[str],
-        outputs: int,
-        axes: Sequence[Axis],
-        origin: Origin,
-        *,
-        dropout: float = 0.0,
+        self, inputs: int, outputs: int, axes: Sequence[Axis], *, dropout: float = 0.0
     ) -> FourierOperator:
         """A network with new weights."""
         modes = self.modes or (8 if len(axes) > 2 else 12)
-        mirror = [self.extension == "mirror"] * len(origin.axes)
-        told = _wall_channels(inputs, origin.axes, len(axes)) if self.wall_layers == "all" else ()
         return FourierOperator(
-            len(inputs), outputs, axes, modes=modes, width=self.width, blocks=self.blocks, padding=self.padding,
-            dropout=dropout, mirrored=[False] * (len(axes) - len(mirror)) + mirror, walls=told,
+            inputs, outputs, axes, modes=modes, width=self.width, blocks=self.blocks, padding=self.padding, dropout=dropout,
         )  # fmt: skip
-
-
-def _wall_channels(inputs: Sequence[str], space: Sequence[str], axes: int) -> tuple[WallChannel, ...]:
-    """The inputs that hold walls, `bc_<field>_<side>`."""
-    found = []
-    for channel, name in enumerate(inputs):
-        side = name.rsplit("_", 2)[-2:]
-        if name.startswith("bc_") and len(side) == 2 and side[0] in space:
-            found.append(
-                WallChannel(channel, axes - len(space) + list(space).index(side[0]), side[1] == "lo")
-            )
-    return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +102,7 @@ class _FourierLearner(FourierOptions):
         self, inputs: tuple[str, ...], outputs: int, axes: Sequence[Axis], origin: Origin
     ) -> FourierOperator:
         """The network."""
-        return self.build(inputs, outputs, axes, origin, dropout=self.dropout)
+        return self.build(len(inputs), outputs, axes, dropout=self.dropout)
 
     def identity(self) -> dict[str, Any]:
         """Options that decide the outcome of training; how errors are told afterwards does not."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lawbound.surrogates.fourier_layer import SpectralConvolution
-from lawbound.surrogates.fourier_operator import FourierOperator, WallChannel
+from lawbound.surrogates.fourier_operator import FourierOperator
 from lawbound.surrogates.origin import Axis
 
 
@@ -113,67 +113,3 @@ def test_padding_has_the_same_length_at_any_resolution():
         trained = axis(min(sizes))
         network = operator([trained])
         assert {points: network._padded(trained, points) for points in sizes} == sizes
-
-
-def mirrored(values, dims):
-    """The field and its mirror image, a whole period."""
-    for dim in dims:
-        values = torch.cat([values, values.flip(dim).narrow(dim, 1, values.shape[dim] - 2)], dim)
-    return values
-
-
-@pytest.mark.parametrize("grid", [(9,), (7, 12)])
-def test_a_mirrored_layer_is_a_layer_of_the_field_and_its_image(grid):
-    torch.manual_seed(0)
-    modes, dims = (3,) * len(grid), range(1, 1 + len(grid))
-    layer = SpectralConvolution(2, 2, modes, kinds=("nodes",) * len(grid)).double()
-    whole = SpectralConvolution(2, 2, modes).double()
-    whole.load_state_dict(layer.state_dict())
-    u = torch.randn(2, *grid, 2, dtype=torch.float64)
-    twice = whole.kernel(mirrored(u, dims))
-    for dim, n in zip(dims, grid, strict=True):
-        twice = twice.narrow(dim, 0, n)
-    torch.testing.assert_close(layer.kernel(u), twice)
-
-
-@pytest.mark.parametrize("kind", ["nodes", "cells"])
-def test_a_mirrored_layer_of_ones_gives_back_what_it_resolves(kind):
-    layer = SpectralConvolution(1, 1, (4, 5), kinds=("period", kind)).double()
-    with torch.no_grad():
-        layer.weight.zero_()
-        layer.weight[..., 0] = 1.0
-    x = torch.linspace(0, 1, 17) if kind == "nodes" else (torch.arange(17) + 0.5) / 17
-    t = torch.arange(12) / 12
-    u = (torch.cos(2 * torch.pi * 3 * t)[:, None] * (1 + torch.cos(torch.pi * 4 * x)))[
-        None, ..., None
-    ].double()
-    torch.testing.assert_close(layer.kernel(u), u, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("axis", "coarse", "fine"), [(NODES, 33, 65), (CELLS, 32, 64)], ids=["nodes", "cells"]
-)
-def test_a_mirrored_operator_told_its_walls_everywhere_knows_no_resolution(axis, coarse, fine):
-    walls = (WallChannel(1, 0, True), WallChannel(1, 0, False))
-    network = operator([axis(coarse)], mirrored=[True], walls=walls)
-
-    def said(n):
-        one = axis(n)
-        x = one.first + one.step * torch.arange(n)
-        return network(torch.stack([torch.cos(3 * x), torch.full_like(x, 0.7)])[None])[0, 0].detach()
-
-    few, many = said(coarse), said(fine)
-    there = many[::2] if axis is NODES else (many[::2] + many[1::2]) / 2
-    assert float((few - there).abs().max()) < 0.05 * float(many.abs().max())
-
-
-def test_walls_reach_every_layer_of_an_operator_that_is_told_them():
-    network = operator([NODES(17)], walls=(WallChannel(1, 0, True),))
-    channels = torch.randn(2, 2, 17)
-    with torch.no_grad():
-        network.lift.weight[:, 1] = 0.0
-        before = network(channels)
-        channels[:, 1] += 1.0
-        assert float((network(channels) - before).abs().max()) > 1e-4
-    with pytest.raises(TypeError, match="cannot be opened"):
-        network.opened()
