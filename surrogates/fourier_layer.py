@@ -8,10 +8,12 @@ and imaginary parts side by side.
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple, final
+from typing import Literal, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
+
+Ends = Literal["open", "whole", "half"]
 
 
 @final
@@ -21,13 +23,22 @@ class SpectralConvolution(nn.Module):
     u: (batch, *grid, channel), real. Along the last axis the frequencies are 0 … m − 1, conjugates understood; along
     the others 0 … m − 1 and −m … −1, as the original code keeps them. R, (frequency, in, 2 · out), holds real parts,
     then imaginary ones. Grids of any size will do, as long as they resolve the frequencies.
+
+    ends: axes that are `open` close on themselves; along others u goes on as in a mirror that stands at the end points
+    (`whole`) or half a step beside them (`half`). The period is then two domains long, of which only one is computed.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, modes: Sequence[int], grid: Sequence[int] | None = None
+        self,
+        inputs: int,
+        outputs: int,
+        modes: Sequence[int],
+        grid: Sequence[int] | None = None,
+        ends: Sequence[Ends] | None = None,
     ) -> None:
         super().__init__()
         self.modes = tuple(modes)
+        self._ends = tuple(ends) if ends is not None else ("open",) * len(self.modes)
         # Compilers see no sizes inside `vmap`; they compile training, which has one grid, and are told which.
         self._grid = tuple(grid) if grid is not None else None
         frequencies = math.prod(2 * m for m in modes[:-1]) * modes[-1]
@@ -47,7 +58,7 @@ class SpectralConvolution(nn.Module):
     def _forward(self, u: Tensor) -> Tensor:
         """û, (batch, 2, frequency, in), real and imaginary parts."""
         batch, channels, grid = u.shape[0], u.shape[-1], self._grid_of(u)
-        matrices = transforms(grid, self.modes, u.device)
+        matrices = transforms(grid, self.modes, u.device, self._ends)
         z = _along(matrices[-1].analysis, u.reshape(-1, grid[-1], channels))  # (…, 2 · m, in)
         for axis in reversed(range(len(grid) - 1)):
             lines = batch * math.prod(grid[:axis])
@@ -65,7 +76,7 @@ class SpectralConvolution(nn.Module):
 
     def _inverse(self, spectrum: Tensor, rest: Tensor) -> Tensor:
         batch, outputs, grid = rest.shape[0], rest.shape[-1], self._grid_of(rest)
-        matrices = transforms(grid, self.modes, rest.device)
+        matrices = transforms(grid, self.modes, rest.device, self._ends)
         z = spectrum
         for axis in range(len(grid) - 1):
             lines = batch * math.prod(grid[:axis])
@@ -97,14 +108,37 @@ class Transform(NamedTuple):
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def transforms(grid: Sequence[int], modes: Sequence[int], device: torch.device) -> tuple[Transform, ...]:
+def transforms(
+    grid: Sequence[int], modes: Sequence[int], device: torch.device, ends: Sequence[Ends] | None = None
+) -> tuple[Transform, ...]:
     """The matrices of all axes; raises `ValueError` if an axis has too few points for its frequencies."""
-    return _transforms(tuple(grid), tuple(modes), device)
+    return _transforms(tuple(grid), tuple(modes), device, tuple(ends or ("open",) * len(grid)))
+
+
+def reflected(points: int, end: Ends) -> Tensor:
+    """Where each point of a whole period, first those that there are, is found among these."""
+    there = torch.arange(points)
+    if end == "whole":
+        return torch.cat([there, there[1:-1].flip(0)])
+    return torch.cat([there, there.flip(0)]) if end == "half" else there
+
+
+def _mirrored(transform: Transform, points: int, end: Ends, parts: int) -> Transform:
+    """The matrices of a whole period for the points that there are; parts: numbers at a point."""
+    if end == "open":
+        return transform
+    analysis = transform.analysis.reshape(len(transform.analysis), -1, parts)
+    folded = torch.zeros(len(analysis), points, parts, dtype=analysis.dtype)
+    folded.index_add_(1, reflected(points, end), analysis)
+    return Transform(folded.flatten(1), transform.synthesis[: points * parts])
 
 
 @lru_cache(maxsize=64)
-def _transforms(grid: tuple[int, ...], modes: tuple[int, ...], device: torch.device) -> tuple[Transform, ...]:
-    for axis, (points, kept) in enumerate(zip(grid, modes, strict=True)):
+def _transforms(
+    grid: tuple[int, ...], modes: tuple[int, ...], device: torch.device, ends: tuple[Ends, ...]
+) -> tuple[Transform, ...]:
+    periods = tuple(len(reflected(points, end)) for points, end in zip(grid, ends, strict=True))
+    for axis, (points, kept) in enumerate(zip(periods, modes, strict=True)):
         if points < 2 * kept:
             raise ValueError(
                 f"{kept} frequencies need {2 * kept} points or more, axis {axis} has {points} (padding included); "
@@ -112,9 +146,11 @@ def _transforms(grid: tuple[int, ...], modes: tuple[int, ...], device: torch.dev
             )
     # Not under inference mode, whose tensors no later training may use.
     with torch.inference_mode(False), torch.no_grad():
-        along = [_complex(*pair) for pair in zip(grid[:-1], modes[:-1], strict=True)]
-        pairs = [*along, _real(grid[-1], modes[-1])]
-        return tuple(Transform(*(matrix.float().to(device) for matrix in pair)) for pair in pairs)
+        along = [_complex(*pair) for pair in zip(periods[:-1], modes[:-1], strict=True)]
+        pairs = [Transform(*pair) for pair in (*along, _real(periods[-1], modes[-1]))]
+        parts = [2] * len(along) + [1]
+        own = [_mirrored(*each) for each in zip(pairs, grid, ends, parts, strict=True)]
+        return tuple(Transform(*(matrix.float().to(device) for matrix in pair)) for pair in own)
 
 
 def _waves(points: int, frequencies: Tensor) -> tuple[Tensor, Tensor]:
