@@ -15,9 +15,7 @@ from torch import Tensor, nn
 
 from lawbound.surrogates.surrogate import Strip
 
-#: What an axis is to its waves: a period, or half of one that goes on beyond both ends as in a mirror, at points that lie
-#: on its ends, or in cells between them.
-Kind = Literal["period", "nodes", "cells"]
+Ends = Literal["open", "whole", "half"]
 
 
 @final
@@ -28,17 +26,21 @@ class SpectralConvolution(nn.Module):
     the others 0 … m − 1 and −m … −1, as the original code keeps them. R, (frequency, in, 2 · out), holds real parts,
     then imaginary ones. Grids of any size will do, as long as they resolve the frequencies.
 
-    Along an axis that is mirrored (`kinds`) û is that of cosines of half waves, πk j, those of the field and its
-    mirror image: no jump at the ends, and no grid twice as long. What comes out has sines, too: it may have slopes there.
+    ends: axes that are `open` close on themselves; along others u goes on as in a mirror that stands at the end points
+    (`whole`) or half a step beside them (`half`). The period is then two domains long, of which only one is computed.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, modes: Sequence[int], grid: Sequence[int] | None = None,
-        kinds: Sequence[Kind] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        inputs: int,
+        outputs: int,
+        modes: Sequence[int],
+        grid: Sequence[int] | None = None,
+        ends: Sequence[Ends] | None = None,
+    ) -> None:
         super().__init__()
         self.modes = tuple(modes)
-        self.kinds: tuple[Kind, ...] = tuple(kinds) if kinds is not None else ("period",) * len(self.modes)
+        self._ends: tuple[Ends, ...] = tuple(ends or ["open" for _ in self.modes])
         # Compilers see no sizes inside `vmap`; they compile training, which has one grid, and are told which.
         self._grid = tuple(grid) if grid is not None else None
         frequencies = math.prod(2 * m for m in modes[:-1]) * modes[-1]
@@ -80,7 +82,7 @@ class SpectralConvolution(nn.Module):
             return self._inverse(coefficients, rest, self._cut(grid, strip))
 
     def _cut(self, grid: Sequence[int], strip: Strip | None) -> "tuple[Transform, ...]":
-        whole = transforms(tuple(grid), self.modes, self.kinds, self.weight.device, self.weight.dtype)
+        whole = transforms(tuple(grid), self.modes, self.weight.device, self.weight.dtype, self._ends)
         if strip is None:
             return whole
         return tuple(
@@ -98,7 +100,7 @@ class SpectralConvolution(nn.Module):
         batch, channels = u.shape[0], u.shape[-1]
         grid = self._grid_of(u) if matrices is None else tuple(u.shape[1:-1])
         if matrices is None:
-            matrices = transforms(grid, self.modes, self.kinds, u.device, self.weight.dtype)
+            matrices = transforms(grid, self.modes, u.device, self.weight.dtype, self._ends)
         z = _along(matrices[-1].analysis, u.reshape(-1, grid[-1], channels))  # (…, 2 · m, in)
         for axis in reversed(range(len(grid) - 1)):
             lines = batch * math.prod(grid[:axis])
@@ -120,7 +122,7 @@ class SpectralConvolution(nn.Module):
         batch, outputs = rest.shape[0], rest.shape[-1]
         grid = self._grid_of(rest) if matrices is None else tuple(rest.shape[1:-1])
         if matrices is None:
-            matrices = transforms(grid, self.modes, self.kinds, rest.device, self.weight.dtype)
+            matrices = transforms(grid, self.modes, rest.device, self.weight.dtype, self._ends)
         z = spectrum
         for axis in range(len(grid) - 1):
             lines = batch * math.prod(grid[:axis])
@@ -159,70 +161,69 @@ class Transform(NamedTuple):
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def transforms(
-    grid: Sequence[int], modes: Sequence[int], kinds: Sequence[Kind], device: torch.device,
-    dtype: torch.dtype = torch.float32,
+    grid: Sequence[int], modes: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float32,
+    ends: Sequence[Ends] | None = None,
 ) -> tuple[Transform, ...]:  # fmt: skip
     """The matrices of all axes; raises `ValueError` if an axis has too few points for its frequencies."""
-    return _transforms(tuple(grid), tuple(modes), tuple(kinds), device, dtype)
+    return _transforms(tuple(grid), tuple(modes), device, dtype, tuple(ends or ("open",) * len(grid)))
+
+
+def reflected(points: int, end: Ends) -> Tensor:
+    """Where each point of a whole period, first those that there are, is found among these."""
+    there = torch.arange(points)
+    if end == "whole":
+        return torch.cat([there, there[1:-1].flip(0)])
+    return torch.cat([there, there.flip(0)]) if end == "half" else there
+
+
+def _mirrored(transform: Transform, points: int, end: Ends, parts: int) -> Transform:
+    """The matrices of a whole period for the points that there are; parts: numbers at a point."""
+    if end == "open":
+        return transform
+    analysis = transform.analysis.reshape(len(transform.analysis), -1, parts)
+    folded = torch.zeros(len(analysis), points, parts, dtype=analysis.dtype)
+    folded.index_add_(1, reflected(points, end), analysis)
+    return Transform(folded.flatten(1), transform.synthesis[: points * parts])
 
 
 @lru_cache(maxsize=64)
 def _transforms(
-    grid: tuple[int, ...], modes: tuple[int, ...], kinds: tuple[Kind, ...], device: torch.device, dtype: torch.dtype
+    grid: tuple[int, ...], modes: tuple[int, ...], device: torch.device, dtype: torch.dtype, ends: tuple[Ends, ...]
 ) -> tuple[Transform, ...]:  # fmt: skip
-    for axis, (points, kept, kind) in enumerate(zip(grid, modes, kinds, strict=True)):
-        needed = 2 * kept if kind == "period" else kept
-        if points < needed:
+    periods = tuple(len(reflected(points, end)) for points, end in zip(grid, ends, strict=True))
+    for axis, (points, kept) in enumerate(zip(periods, modes, strict=True)):
+        if points < 2 * kept:
             raise ValueError(
-                f"{kept} frequencies need {needed} points or more, axis {axis} has {points} (padding included); "
+                f"{kept} frequencies need {2 * kept} points or more, axis {axis} has {points} (padding included); "
                 "give a finer grid, or train with fewer modes."
             )
     # Not under inference mode, whose tensors no later training may use.
     with torch.inference_mode(False), torch.no_grad():
-        along = [_complex(*one) for one in zip(grid[:-1], modes[:-1], kinds[:-1], strict=True)]
-        pairs = [*along, _real(grid[-1], modes[-1], kinds[-1])]
-        return tuple(Transform(*(matrix.to(device, dtype) for matrix in pair)) for pair in pairs)
+        along = [_complex(*pair) for pair in zip(periods[:-1], modes[:-1], strict=True)]
+        pairs = [Transform(*pair) for pair in (*along, _real(periods[-1], modes[-1]))]
+        parts = [2] * len(along) + [1]
+        own = [_mirrored(*each) for each in zip(pairs, grid, ends, parts, strict=True)]
+        return tuple(Transform(*(matrix.to(device, dtype) for matrix in pair)) for pair in own)
 
 
-class _Waves(NamedTuple):
-    """cos and sin at the points, (frequency, point), and the weights of their means over the axis, (point,)."""
-
-    cos: Tensor
-    sin: Tensor
-    weights: Tensor
-
-
-def _waves(points: int, frequencies: Tensor, kind: Kind) -> _Waves:
-    """Of 2πkj/n over a period, πkj/(n − 1) at nodes, πk(j + ½)/n in cells; angles reduced in integers, so exact."""
-    j, weights = torch.arange(points), torch.full((points,), 1.0 / points, dtype=torch.float64)
-    parts, turn = points, j
-    if kind == "nodes":
-        parts = 2 * (points - 1)
-        weights = torch.full((points,), 1.0 / (points - 1), dtype=torch.float64)
-        weights[[0, -1]] /= 2
-    elif kind == "cells":
-        parts, turn = 4 * points, 2 * j + 1
-    angle = (torch.outer(frequencies, turn) % parts).double() * (2 * math.pi / parts)
-    return _Waves(angle.cos(), angle.sin(), weights)
+def _waves(points: int, frequencies: Tensor) -> tuple[Tensor, Tensor]:
+    """cos and sin of 2πkj/n, (frequency, point), the angle reduced in integers so that it is exact."""
+    turns = torch.outer(frequencies, torch.arange(points)) % points
+    angle = turns.double() * (2 * math.pi / points)
+    return angle.cos(), angle.sin()
 
 
-def _real(points: int, modes: int, kind: Kind) -> tuple[Tensor, Tensor]:
-    waves = _waves(points, torch.arange(modes), kind)
-    sin = -waves.sin if kind == "period" else torch.zeros_like(waves.sin)
-    analysis = torch.cat([waves.cos, sin]) * waves.weights
+def _real(points: int, modes: int) -> tuple[Tensor, Tensor]:
+    cos, sin = _waves(points, torch.arange(modes))
+    analysis = torch.cat([cos, -sin]) / points
     # Frequencies above 0 stand for their conjugates, too.
-    twice = torch.full((modes,), 2.0, dtype=torch.float64)
-    twice[0] = 1.0
-    return analysis, torch.cat([waves.cos, -waves.sin]).T * twice.repeat(2)
+    weights = torch.full((modes,), 2.0, dtype=torch.float64)
+    weights[0] = 1.0
+    return analysis, points * analysis.T * weights.repeat(2)
 
 
-def _complex(points: int, modes: int, kind: Kind) -> tuple[Tensor, Tensor]:
-    waves = _waves(points, torch.cat([torch.arange(modes), torch.arange(-modes, 0)]), kind)
-    cos, sin = waves.cos, waves.sin
+def _complex(points: int, modes: int) -> tuple[Tensor, Tensor]:
+    cos, sin = _waves(points, torch.cat([torch.arange(modes), torch.arange(-modes, 0)]))
     real, imaginary = torch.stack([cos, sin], dim=-1), torch.stack([-sin, cos], dim=-1)  # (frequency, n, 2)
-    synthesis = torch.cat([real, imaginary]).flatten(1).T
-    if kind != "period":
-        nothing = torch.zeros_like(cos)
-        real, imaginary = torch.stack([cos, nothing], dim=-1), torch.stack([nothing, cos], dim=-1)
-    analysis = torch.cat([real, imaginary]) * waves.weights[:, None]
-    return analysis.flatten(1), synthesis
+    analysis = torch.cat([real, imaginary]).flatten(1) / points
+    return analysis, points * analysis.T

@@ -311,7 +311,7 @@ def test_the_command_line_trains_predicts_and_compares(tmp_path, capsys):
         ("dirichlet:condition", "no part of training.*lawbound compare"),
         ("dirichlet:lift", "no part of training"),
         ("dirichlt:operator", "Did you mean dirichlet"),
-        ("dirichlet:operator(lenth=1)", "takes kernel, length"),
+        ("dirichlet:operator(lenth=1)", "takes method, kernel, length"),
         ("dirichlet:operator(length=0)", "length=0"),
         ("dirichlet:operator(kernel=gauss)", "not a kernel"),
         ("conservation:penalty(weight=-1)", "weight=-1"),
