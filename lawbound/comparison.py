@@ -23,8 +23,9 @@ from lawbound.datasets.split import members_of, of_split, splits_of
 from lawbound.datasets.store import open as open_dataset
 from lawbound.evidence import FRONT_SAMPLES, NOMINAL, Array, Case, Comparison, Evidence, Imposed, Row
 from lawbound.front import front_position
+from lawbound.pretrained import folder, load
 from lawbound.reference import family_of, solver_scores
-from lawbound.surrogates.checkpoint import load, read_config
+from lawbound.surrogates.checkpoint import read_config
 from lawbound.surrogates.prediction import Prediction
 from lawbound.surrogates.surrogate import Surrogate
 from lawbound.verdict import verdict
@@ -46,7 +47,7 @@ def compare(
 ) -> Comparison:
     """Judge surrogates, as they are and under each constraint, on the samples held out from training.
 
-    runs: run folders, or surrogates by name. constraints: `NAME` or `NAME:HOW`. times: how many of the stored
+    runs: run folders (`pretrained:NAME` is one that comes with lawbound), or surrogates by name. constraints: `NAME` or `NAME:HOW`. times: how many of the stored
     times are judged, evenly spaced and the time of interest among them. Raises `ValueError` for runs trained
     on another problem and for data without what is needed.
     """
@@ -321,8 +322,9 @@ def _loaded(runs: Sequence[str | Path]) -> dict[str, Surrogate]:
     """Surrogates by name; by folder where a name is taken."""
     found: dict[str, Surrogate] = {}
     for run in runs:
-        name = read_config(Path(run)).surrogate
-        label = name if name not in found else Path(run).name
+        where = folder(run)
+        name = read_config(where).surrogate
+        label = name if name not in found else where.name
         if label in found:
             raise ValueError(f"Two runs would both be called `{label}`; rename the folder of one.")
         found[label] = load(run)

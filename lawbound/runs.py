@@ -9,8 +9,8 @@ import xarray as xr
 from lawbound.datasets.check import check
 from lawbound.datasets.plugins import find
 from lawbound.datasets.split import of_split, splits_of
+from lawbound.pretrained import load
 from lawbound.surrogates import checkpoint, distributed
-from lawbound.surrogates.checkpoint import load
 from lawbound.surrogates.surrogate import Learner, Progress, Surrogate
 
 __all__ = ["fit", "load"]
