@@ -18,8 +18,8 @@ from lawbound.datasets.split import members_of, of_split, splits_of
 from lawbound.datasets.store import open as open_dataset
 from lawbound.evidence import FRONT_SAMPLES, NOMINAL, Array, Case, Comparison, Evidence, Imposed, Row
 from lawbound.front import front_position
+from lawbound.pretrained import folder, load
 from lawbound.reference import family_of, solver_scores
-from lawbound.runs import load
 from lawbound.specs import label_of, made, stacked
 from lawbound.surrogates.checkpoint import read_config
 from lawbound.surrogates.operator_surrogate import FittedOperator
@@ -44,7 +44,7 @@ def compare(
 ) -> Comparison:
     """Judge surrogates, as they are and under each constraint, on the samples held out from training.
 
-    runs: run folders, or surrogates by name. constraints: `NAME` or `NAME:HOW`. times: how many of the stored
+    runs: run folders (`pretrained:NAME` is one that comes with lawbound), or surrogates by name. constraints: `NAME` or `NAME:HOW`. times: how many of the stored
     times are judged, evenly spaced and the time of interest among them. Raises `ValueError` for runs trained
     on another problem and for data without what is needed.
     """
@@ -317,9 +317,10 @@ def _loaded(runs: Sequence[str | Path]) -> dict[str, Surrogate]:
     """Surrogates by name; by folder where a name is taken."""
     found: dict[str, Surrogate] = {}
     for run in runs:
-        config = read_config(Path(run))
+        where = folder(run)
+        config = read_config(where)
         name = "+".join((config.surrogate, *map(label_of, config.constraints)))
-        label = name if name not in found else Path(run).name
+        label = name if name not in found else where.name
         if label in found:
             raise ValueError(f"Two runs would both be called `{label}`; rename the folder of one.")
         found[label] = load(run)

@@ -9,6 +9,7 @@ import xarray as xr
 from lawbound.datasets.check import check
 from lawbound.datasets.plugins import find
 from lawbound.datasets.split import of_split, splits_of
+from lawbound.pretrained import load
 from lawbound.specs import constrained
 from lawbound.surrogates import checkpoint, distributed
 from lawbound.surrogates.surrogate import InLoss, Inside, Learner, Progress, Surrogate
@@ -73,14 +74,6 @@ def fit(
             ours.rmdir()
         raise
     return fitted
-
-
-def load(folder: str | Path) -> Surrogate:
-    """The surrogate in a run folder, with what was part of its training.
-
-    Raises `ValueError` if a file is missing, truncated or does not fit.
-    """
-    return checkpoint.load(folder, constrained)
 
 
 def _require_checked(data: xr.Dataset) -> None:
