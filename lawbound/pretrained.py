@@ -4,13 +4,10 @@ Each is a run folder like any other (weights in safetensors, options in JSON, no
 made it, to the seed.
 """
 
-from dataclasses import asdict
+import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-from pydantic import TypeAdapter
-from pydantic.dataclasses import dataclass
 
 from lawbound.datasets.plugins import UnknownName, suggestion
 from lawbound.specs import constrained
@@ -20,16 +17,6 @@ from lawbound.surrogates.surrogate import Surrogate
 PREFIX = "pretrained:"
 ABOUT = "about.json"
 _FOLDERS = "pretrained-"
-
-
-@dataclass(frozen=True)
-class About:
-    """How a network was made."""
-
-    what: str
-    commands: tuple[str, ...]
-    seed: int
-    data: str
 
 
 def names() -> list[str]:
@@ -71,13 +58,13 @@ def rows() -> list[dict[str, Any]]:
     for name in names():
         where = folder(f"{PREFIX}{name}")
         config = checkpoint.read_config(where)
-        about = TypeAdapter(About).validate_json((where / ABOUT).read_text(encoding="utf-8"))
+        about = json.loads((where / ABOUT).read_text(encoding="utf-8"))
         found.append(
             {
                 "name": f"{PREFIX}{name}",
                 "surrogate": config.surrogate,
                 "problem": config.origin.problem,
-                **asdict(about),
+                **about,
                 "options": config.options,
             }
         )

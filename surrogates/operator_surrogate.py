@@ -27,6 +27,7 @@ from lawbound.surrogates.samples import Batch, Batches, GridData, Samples
 from lawbound.surrogates.stacked import Stacked, clip_members
 from lawbound.surrogates.surrogate import Given, LossTerm, Progress, chosen_states
 from lawbound.surrogates.tasks import Task, Whole, input_names
+from lawbound.surrogates.training_state import weights_of
 
 #: Grid points, all samples together, that the network sees at once outside training; bounds memory.
 AT_ONCE = 1 << 17
@@ -141,7 +142,7 @@ class FittedOperator:
     def tensors(self) -> dict[str, Tensor]:
         """Weights, scales, and what was learnt of errors."""
         return {
-            **{f"network.{name}": tensor for name, tensor in self.network.state_dict().items()},
+            **{f"network.{name}": tensor for name, tensor in weights_of(self.network).items()},
             **{f"learnt.{name}": tensor for name, tensor in self.learnt.items()},
         }
 

@@ -80,8 +80,8 @@ class Settings:
     def optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
         """Adam, with decoupled weight decay if there is any (Loshchilov and Hutter 2019)."""
         parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        # None leaves the choice to PyTorch, as ever.
-        fused = True if self.fused else None
+        # None leaves the choice to PyTorch, as ever; complex weights have no such kernel.
+        fused = True if self.fused and all(map(torch.is_floating_point, parameters)) else None
         if self.weight_decay == 0.0:
             return torch.optim.Adam(parameters, lr=self.learning_rate, fused=fused)
         return torch.optim.AdamW(

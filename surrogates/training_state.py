@@ -77,9 +77,14 @@ def _chosen(new_is_better: Tensor, new: dict[str, Tensor], old: dict[str, Tensor
     }
 
 
+def weights_of(network: nn.Module) -> dict[str, Tensor]:
+    """Weights and buffers, and nothing else: modules of others put settings among them, too."""
+    return {name: value for name, value in network.state_dict().items() if isinstance(value, Tensor)}
+
+
 def copied(network: nn.Module) -> dict[str, Tensor]:
     """Weights and buffers as they are now."""
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    return {name: tensor.detach().clone() for name, tensor in weights_of(network).items()}
 
 
 def keep(
@@ -102,7 +107,7 @@ def keep(
     content = {
         **{field.name: getattr(state, field.name) for field in fields(state)},
         "asked": json.dumps(asked, sort_keys=True),
-        "network": network.state_dict(), "optimiser": optimiser.state_dict(), "rng": torch.get_rng_state(),
+        "network": weights_of(network), "optimiser": optimiser.state_dict(), "rng": torch.get_rng_state(),
         "cuda_rng": torch.cuda.get_rng_state() if next(network.parameters()).is_cuda else None,
     }  # fmt: skip
     temporary = folder / f".{TRAIN_STATE}.{os.getpid()}.tmp"

@@ -53,7 +53,7 @@ def refused(capsys, status, message, *arguments):
     return err
 
 
-@pytest.mark.parametrize("what", ["problems", "surrogates", "constraints", "tables"])
+@pytest.mark.parametrize("what", ["problems", "surrogates", "constraints", "tables", "pretrained"])
 def test_lists_are_tables_for_people_and_json_for_programs(what, capsys):
     status, out, _ = output(capsys, "list", what, "--json")
     rows = json.loads(out)[what]
