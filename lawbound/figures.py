@@ -5,7 +5,7 @@ Curves carry their names where they end, so that nobody has to look up a legend.
 """
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
@@ -16,14 +16,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from numpy.typing import NDArray
 
-from lawbound.evidence import NOMINAL, Comparison
-from lawbound.table import SOLVER
+from lawbound.evidence import NOMINAL, PIT_BINS, Comparison
+from lawbound.judging import middle, names_of_shown
+from lawbound.reference import SOLVER
 
 Array = NDArray[np.float64]
 
+COLUMNS = 4  # methods side by side, at most
 WIDTH = 7.4  # inches: the text of a journal page; small figures have half of it
 INK, GREY, FAINT = "#1a1a1a", "#6b6b6b", "#efefec"
 #: Okabe and Ito without black, which is the reference, and yellow, which white swallows.
@@ -35,6 +37,7 @@ _ROUND_OFF = 3e-15  # of a mass of one: a residual below this is rounding and no
 _FLOOR = 2e-17  # what a residual of zero is drawn as, on a logarithmic axis
 _PANEL = 1.7  # inches, height of one profile
 _MANY = 40  # samples drawn one by one, at most
+_DOTS = 300  # the same for dots
 _LINE = 0.135  # inches between two labels
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _STYLE: Any = {  # newer matplotlib types its keys, older one does not
@@ -69,19 +72,52 @@ _STYLE: Any = {  # newer matplotlib types its keys, older one does not
 
 
 def profile(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
-    """First sample at the time of interest: mean ± 2σ of each method beside the solver."""
-    drawing = _Drawing(comparison, case, methods)
-    with _style():
+    """The median sample at the time of interest: mean ± 2σ of each method beside the solver."""
+    drawing = Drawing(comparison, case, methods)
+    with style():
         figure = Figure(figsize=(WIDTH, 0.3 + _PANEL * drawing.rows), layout="constrained")
-        _titled(figure, WIDTH, f"First sample of {drawing.case.name} at t = {comparison.time_of_interest:g}")
+        titled(figure, WIDTH, f"{drawing.told} of {drawing.case.name} at t = {comparison.time_of_interest:g}")
         drawing.profiles(figure)
+    return figure
+
+
+def extremes(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
+    """The best, the median and the worst sample, one below the other; a column for each method.
+
+    Under a constraint the mean as it was before is dotted. Raises `ValueError` for more than four methods.
+    """
+    drawing = Drawing(comparison, case, methods)
+    if len(drawing.methods) > COLUMNS:
+        raise ValueError(f"{len(drawing.methods)} methods do not fit side by side; name at most {COLUMNS}.")
+    with style():
+        figure = Figure(figsize=(WIDTH, 0.5 + 1.45 * len(drawing.case.shown)), layout="constrained")
+        titled(figure, WIDTH, f"{drawing.case.name} at t = {comparison.time_of_interest:g}")
+        drawing.extremes(figure)
+    return figure
+
+
+def pit(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
+    """Where the truth lies in the predicted distributions: flat where they mean what they say."""
+    drawing = Drawing(comparison, case, methods)
+    with style():
+        figure = Figure(figsize=(WIDTH / 2, 3.3), layout="constrained")
+        drawing.pit(figure)
+    return figure
+
+
+def cost(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
+    """Error of the mean against the time that a sample takes; the solver's own time beside it."""
+    drawing = Drawing(comparison, case, methods)
+    with style():
+        figure = Figure(figsize=(WIDTH / 2, 3.3), layout="constrained")
+        drawing.cost(figure, 3.3)
     return figure
 
 
 def mass(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
     """∫u dx against the law's b(t), and what is left between the two; for a single time, the latter by sample."""
-    drawing = _Drawing(comparison, case, methods)
-    with _style():
+    drawing = Drawing(comparison, case, methods)
+    with style():
         figure = Figure(figsize=(WIDTH / 2, 3.3), layout="constrained")
         drawing.mass(figure, 3.3)
     return figure
@@ -89,8 +125,8 @@ def mass(comparison: Comparison, case: str, methods: Sequence[str] | None = None
 
 def fronts(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
     """Where joint samples have their front, against the true one; raises `ValueError` for a case without fronts."""
-    drawing = _Drawing(comparison, case, methods)
-    with _style():
+    drawing = Drawing(comparison, case, methods)
+    with style():
         figure = Figure(figsize=(WIDTH, 0.65 + 0.38 * len(drawing.methods)), layout="constrained")
         drawing.fronts(figure)
     return figure
@@ -98,8 +134,8 @@ def fronts(comparison: Comparison, case: str, methods: Sequence[str] | None = No
 
 def calibration(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
     """How often the truth lies inside central intervals, against how often it should."""
-    drawing = _Drawing(comparison, case, methods)
-    with _style():
+    drawing = Drawing(comparison, case, methods)
+    with style():
         figure = Figure(figsize=(WIDTH / 2, 3.3), layout="constrained")
         drawing.calibration(figure, 3.3)
     return figure
@@ -107,22 +143,22 @@ def calibration(comparison: Comparison, case: str, methods: Sequence[str] | None
 
 def panel(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
     """An overview: profiles above; mass, and fronts (calibration where there are none), below."""
-    drawing = _Drawing(comparison, case, methods)
+    drawing = Drawing(comparison, case, methods)
     heights = (0.3 + _PANEL * drawing.rows, 2.9)
-    with _style():
+    with style():
         figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
-        above, below = _parts(figure, 2, 1, height_ratios=heights, hspace=0.04)
-        left, right = _parts(below, 1, 2, wspace=0.04)
+        above, below = parts(figure, 2, 1, height_ratios=heights, hspace=0.04)
+        left, right = parts(below, 1, 2, wspace=0.04)
         at = f"t = {comparison.time_of_interest:g}"
-        _titled(above, WIDTH, f"a   First sample of {drawing.case.name} at {at}")
+        titled(above, WIDTH, f"a   {drawing.told} of {drawing.case.name} at {at}")
         drawing.profiles(above)
-        _titled(left, WIDTH / 2, "b   The law ∫u dx = b")
+        titled(left, WIDTH / 2, "b   The law ∫u dx = b")
         drawing.mass(left, 2.6)
         if drawing.case.front is not None:
-            _titled(right, WIDTH / 2, f"c   Front at {at}, joint samples")
+            titled(right, WIDTH / 2, f"c   Front at {at}, joint samples")
             drawing.fronts(right, told=False)
         else:
-            _titled(right, WIDTH / 2, f"c   Calibration at {at}")
+            titled(right, WIDTH / 2, f"c   Calibration at {at}")
             drawing.calibration(right, 2.6)
     return figure
 
@@ -130,20 +166,20 @@ def panel(comparison: Comparison, case: str, methods: Sequence[str] | None = Non
 def to_svg(figure: Figure) -> str:
     """A stand-alone SVG, the same text for the same figure."""
     stream = io.StringIO()
-    with _style():
+    with style():
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     return stream.getvalue()
 
 
 def to_png(figure: Figure, path: str | Path, *, dpi: int = 200) -> Path:
     """A bitmap, for places that take no SVG."""
-    with _style():
+    with style():
         figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
     return Path(path)
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
     """Our settings and matplotlib's own defaults, whatever the user's matplotlibrc says."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -152,7 +188,7 @@ def _style() -> Iterator[None]:
 
 
 @final
-class _Drawing:
+class Drawing:
     """One case of a comparison, drawn into figures or parts of them."""
 
     def __init__(self, comparison: Comparison, case: str, methods: Sequence[str] | None) -> None:
@@ -172,32 +208,18 @@ class _Drawing:
         self.columns = _per_row(comparison, self.methods)
         self.rows = -(-len(self.methods) // self.columns)
 
+    @property
+    def told(self) -> str:
+        """Which sample stands for all."""
+        return f"{names_of_shown(len(self.case.shown))[middle(self.case.shown)].capitalize()} sample"
+
     def profiles(self, part: FigureBase) -> None:
-        """Small multiples: bands of several methods would hide one another."""
+        """Small multiples of the median sample: bands of several methods would hide one another."""
         grid = part.subplots(self.rows, self.columns, sharex=True, sharey=True, squeeze=False)
-        x, truth, found = self.comparison.x, self.case.truth, self._found
-        low, high = _span([truth, *(found[method].mean for method in self.methods)])
+        which = middle(self.case.shown)
         for axes, method in zip(grid.flat, self.methods, strict=False):
-            mean, std = found[method].mean, found[method].std
-            colour, dash = self._colour(method), self._dash(method)
-            axes.plot(x, truth, color=INK, linewidth=1.1, zorder=2)
-            axes.fill_between(x, mean - 2 * std, mean + 2 * std, color=colour, alpha=0.25, linewidth=0)
-            axes.plot(x, mean, color=colour, linestyle=dash, zorder=3)
-            if self.case.front is not None:
-                axes.axvline(self.case.front[0], color=GREY, linewidth=0.6, linestyle=(0, (1, 2)), zorder=1)
-                axes.plot(
-                    self.case.front[0], 0, "^", color=INK, markersize=4, clip_on=False, zorder=4,
-                    transform=axes.get_xaxis_transform(),
-                )  # fmt: skip
-            residual = found[method].mass[0, self._now] - self.case.rhs[0, self._now]
-            axes.set_title(method, color=self._word(method), fontweight="bold", pad=14, parse_math=False)
-            axes.text(
-                0, 1.035, f"∫u dx − b = {_power_of_ten(residual)}", transform=axes.transAxes,
-                fontsize=7, color=GREY,
-            )  # fmt: skip
-            axes.set(xlim=(x[0], x[-1]), ylim=(low, high))
-            axes.xaxis.set_major_locator(MaxNLocator(4))
-            axes.yaxis.set_major_locator(MaxNLocator(4))
+            self._profile(axes, method, which)
+            self._named(axes, method, which)
         for axes in grid.flat[len(self.methods) :]:
             axes.set_visible(False)
         for i, axes in enumerate(grid.flat[: len(self.methods)]):
@@ -206,7 +228,116 @@ class _Drawing:
                 axes.tick_params(labelbottom=True)
             if i % self.columns == 0:
                 axes.set_ylabel("$u(t, x)$")
+        self._limit(grid.flat, [which])
         self._key(part)
+
+    def extremes(self, part: FigureBase) -> None:
+        """A row for each shown sample, a column for each method."""
+        shown = names_of_shown(len(self.case.shown))
+        grid = part.subplots(len(shown), len(self.methods), sharex=True, sharey=True, squeeze=False)
+        for row, (line, name) in enumerate(zip(grid, shown, strict=True)):
+            for axes, method in zip(line, self.methods, strict=True):
+                if method != self.methods[0] and self.comparison.inputs.get(method):
+                    before = self._found[self.methods[0]].mean[row]
+                    axes.plot(self.comparison.x, before, color=GREY, linewidth=0.9, linestyle=":", zorder=2)
+                self._profile(axes, method, row)
+                if row == 0:
+                    self._named(axes, method, row)
+                else:
+                    axes.set_title(self._missed(method, row), fontsize=7, color=GREY, pad=2)
+                if row == len(shown) - 1:
+                    axes.set_xlabel("$x$")
+            line[0].set_ylabel(f"{name}\n$u(t, x)$" if len(shown) > 1 else "$u(t, x)$")
+        self._limit(grid.flat, range(len(shown)))
+        self._key(part, before=len(self.methods) > 1)
+
+    def _profile(self, axes: Axes, method: str, which: int) -> None:
+        x, mean, std = self.comparison.x, self._found[method].mean[which], self._found[method].std[which]
+        colour = self._colour(method)
+        axes.plot(x, self.case.truth[which], color=INK, linewidth=1.1, zorder=2)
+        axes.fill_between(x, mean - 2 * std, mean + 2 * std, color=colour, alpha=0.25, linewidth=0)
+        axes.plot(x, mean, color=colour, linestyle=self._dash(method), zorder=3)
+        if self.case.front is not None:
+            front = self.case.front[self.case.shown[which]]
+            axes.axvline(front, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)), zorder=1)
+            axes.plot(
+                front, 0, "^", color=INK, markersize=4, clip_on=False, zorder=4,
+                transform=axes.get_xaxis_transform(),
+            )  # fmt: skip
+
+    def _named(self, axes: Axes, method: str, which: int) -> None:
+        axes.set_title(method, color=self._word(method), fontweight="bold", pad=14, parse_math=False)
+        axes.text(0, 1.035, self._missed(method, which), transform=axes.transAxes, fontsize=7, color=GREY)
+
+    def _missed(self, method: str, which: int) -> str:
+        sample = self.case.shown[which]
+        residual = self._found[method].mass[sample, self._now] - self.case.rhs[sample, self._now]
+        return f"∫u dx − b = {power_of_ten(residual)}"
+
+    def _limit(self, panels: Iterable[Axes], shown: Iterable[int]) -> None:
+        curves = [
+            values[i]
+            for i in shown
+            for values in (self.case.truth, *(self._found[m].mean for m in self.methods))
+        ]
+        low, high = _span(curves)
+        for axes in panels:
+            axes.set(xlim=(self.comparison.x[0], self.comparison.x[-1]), ylim=(low, high))
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.yaxis.set_major_locator(MaxNLocator(4))
+
+    def pit(self, part: FigureBase) -> None:
+        """One histogram above the other, each against the level line of a calibrated method."""
+        axes = part.subplots()
+        edges = np.linspace(0.0, 1.0, PIT_BINS + 1)
+        for row, method in enumerate(self.methods):
+            # 1 is what a calibrated method has in every bin; more than three times that is cut.
+            heights = row - 0.28 * np.minimum(self._found[method].pit * PIT_BINS, 3.0)
+            colour = self._colour(method)
+            axes.stairs(heights, edges, baseline=row, fill=True, color=colour, alpha=0.35, linewidth=0)
+            axes.stairs(heights, edges, baseline=row, color=colour, linewidth=0.8)
+            axes.axhline(row - 0.28, color=GREY, linewidth=0.7, linestyle=(0, (2, 2)))
+        axes.set_yticks(range(len(self.methods)))
+        self._name_rows(axes, self.methods)
+        axes.set(xlim=(0, 1), ylim=(len(self.methods) - 0.9, -0.95), xticks=[0, 0.25, 0.5, 0.75, 1])
+        axes.set_xlabel("probability below the truth (PIT); dashed: calibrated")
+
+    def cost(self, part: FigureBase, height: float) -> None:
+        """Down and to the left is better."""
+        axes = part.subplots()
+        metric = next((key for key in ("rel_l2", "mse") if self._of(self.methods[0], key) is not None), None)
+        points = [
+            (method, self._found[method].seconds, self._of(method, metric) if metric else None)
+            for method in self.methods
+        ]
+        known = [(method, s, e) for method, s, e in points if e is not None and e > 0.0 and s > 0.0]
+        for method, seconds, error in known:
+            axes.plot(seconds, error, "o", color=self._colour(method), markersize=5, alpha=0.9)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        times = [s for _, s, _ in known]
+        if self.comparison.solver_seconds:
+            axes.axvline(self.comparison.solver_seconds, color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
+            axes.text(
+                self.comparison.solver_seconds, 0.98, " solver", transform=axes.get_xaxis_transform(), va="top",
+                fontsize=7.5,
+            )  # fmt: skip
+            times.append(self.comparison.solver_seconds)
+        if known:
+            axes.set_xlim(0.4 * min(times), 2.5 * max(times))
+            errors = [e for _, _, e in known]
+            axes.set_ylim(0.7 * min(errors), 1.4 * max(errors))
+        axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 3, 5), numticks=8))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.set_yticks([], minor=True)
+        axes.set(
+            xlabel="seconds for one sample",
+            ylabel={"rel_l2": "rel. L2 error", "mse": "MSE"}.get(metric or "", ""),
+        )
+        end_labels(axes, [(error, method, self._word(method)) for method, _, error in known], 0.8 * height)
+
+    def _of(self, method: str, metric: str) -> float | None:
+        return self.comparison.value(method, self.case.name, metric)
 
     def mass(self, part: FigureBase, height: float) -> None:
         """Both sides of the law and their difference."""
@@ -228,7 +359,7 @@ class _Drawing:
             ends.append((float(masses[:, -1].mean()), method, self._word(method)))
         axes.set(ylabel="$\\int u\\,dx$", xlim=(t[0], t[-1]))
         axes.yaxis.set_major_locator(MaxNLocator(4))
-        _end_labels(axes, ends, height)
+        end_labels(axes, ends, height)
 
     def _residual(self, axes: Axes, height: float) -> None:
         t, residuals = self.comparison.t, self._residuals()
@@ -251,8 +382,8 @@ class _Drawing:
             0.02, self._rounding, "round-off", transform=axes.get_yaxis_transform(), va="bottom", fontsize=7,
             color=GREY, style="italic",
         )  # fmt: skip
-        _sparse_decades(axes.yaxis, low, high)
-        _end_labels(axes, ends, height)
+        sparse_decades(axes.yaxis, low, high)
+        end_labels(axes, ends, height)
 
     def _residual_by_sample(self, axes: Axes) -> None:
         residuals = self._residuals()
@@ -262,10 +393,9 @@ class _Drawing:
         for row, (method, values) in enumerate(residuals.items()):
             colour = GREY if method == SOLVER else self._colour(method)
             # Dots of one method are set apart by the golden ratio, which repeats nothing and needs no chance.
-            apart = 0.28 * (2 * (np.arange(len(values)) * 0.618034 % 1.0) - 1)
-            axes.plot(
-                values[:, 0], row + apart, "o", color=colour, markersize=3, alpha=0.45, markeredgewidth=0
-            )
+            dots = values[:: -(-len(values) // _DOTS), 0]
+            apart = 0.28 * (2 * (np.arange(len(dots)) * 0.618034 % 1.0) - 1)
+            axes.plot(dots, row + apart, "o", color=colour, markersize=3, alpha=0.45, markeredgewidth=0)
             middle = float(np.median(values))
             axes.plot([middle, middle], [row - 0.36, row + 0.36], color=colour, linewidth=1.6)
         axes.set_yticks(range(len(residuals)))
@@ -274,7 +404,7 @@ class _Drawing:
         axes.set_xlabel(
             f"$|\\int u\\,dx - b|$ at $t$ = {self.comparison.time_of_interest:g}, one dot a sample"
         )
-        _sparse_decades(axes.xaxis, low, high)
+        sparse_decades(axes.xaxis, low, high)
         axes.text(
             self._rounding, -0.55, "round-off ", va="top", ha="right", fontsize=7, color=GREY, style="italic"
         )
@@ -342,7 +472,7 @@ class _Drawing:
         ticks = [0, 0.25, 0.5, 0.75, 1]
         axes.set(xlim=(0, 1), ylim=(0, 1), xticks=ticks, yticks=ticks)
         axes.set(xlabel="nominal probability of an interval", ylabel="share of points inside it")
-        _end_labels(axes, ends, 0.8 * height)
+        end_labels(axes, ends, 0.8 * height)
 
     @property
     def _found(self) -> Mapping[str, Any]:
@@ -383,11 +513,13 @@ class _Drawing:
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
 
-    def _key(self, part: FigureBase) -> None:
+    def _key(self, part: FigureBase, *, before: bool = False) -> None:
         handles = [
             Line2D([], [], color=INK, linewidth=1.1, label=SOLVER),
             Patch(color=GREY, alpha=0.3, linewidth=0, label="mean ± 2σ"),
         ]
+        if before:
+            handles.append(Line2D([], [], color=GREY, linewidth=0.9, linestyle=":", label="mean before"))
         if self.case.front is not None:
             handles.append(
                 Line2D([], [], color=INK, marker="^", linestyle="", markersize=4, label="true front")
@@ -434,7 +566,7 @@ def _faint(lines: Array) -> float:
     return float(np.clip(1.5 / len(lines[:_MANY]), 0.06, 0.5))
 
 
-def _power_of_ten(value: float, digits: int = 1) -> str:
+def power_of_ten(value: float, digits: int = 1) -> str:
     """3.1e-02 as 3.1×10⁻²."""
     if value == 0.0 or not np.isfinite(value):
         return f"{value:g}"
@@ -442,7 +574,7 @@ def _power_of_ten(value: float, digits: int = 1) -> str:
     return f"{mantissa}×10{str(int(power)).translate(_RAISED)}".replace("-", "−")
 
 
-def _sparse_decades(axis: Any, low: float, high: float) -> None:
+def sparse_decades(axis: Any, low: float, high: float) -> None:
     """A tick at every third decade or so, no minor ones."""
     decades = np.arange(np.ceil(np.log10(low)), np.floor(np.log10(high)) + 1)
     step = max(1, -(-decades.size // 6))
@@ -451,12 +583,12 @@ def _sparse_decades(axis: Any, low: float, high: float) -> None:
     axis.set_ticks([], minor=True)
 
 
-def _end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]], height: float) -> None:
+def end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]], height: float) -> None:
     """Names at the right ends of curves (value, name, colour), pushed apart where they would collide."""
     to_axes = axes.transData + axes.transAxes.inverted()
     wanted = np.array([to_axes.transform((axes.get_xlim()[1], value))[1] for value, _, _ in ends])
     wanted = np.clip(np.nan_to_num(wanted, nan=0.5), 0.0, 1.0)
-    placed = _apart(wanted, _LINE / height)
+    placed = apart(wanted, _LINE / height)
     for (_, name, colour), start, place in zip(ends, wanted, placed, strict=True):
         axes.plot(
             [1.005, 1.035],
@@ -472,7 +604,7 @@ def _end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]], height: floa
         )  # fmt: skip
 
 
-def _apart(wanted: Array, gap: float) -> Array:
+def apart(wanted: Array, gap: float) -> Array:
     """The nearest positions within [0, 1] that keep a distance; least squares. What is level goes from the top."""
     count = np.arange(wanted.size)
     order = np.lexsort((-count, wanted.round(2)))
@@ -489,10 +621,10 @@ def _apart(wanted: Array, gap: float) -> Array:
     return placed
 
 
-def _parts(figure: FigureBase, rows: int, columns: int, **options: Any) -> Sequence[FigureBase]:
+def parts(figure: FigureBase, rows: int, columns: int, **options: Any) -> Sequence[FigureBase]:
     parts: Any = figure.subfigures(rows, columns, **options)
     return list(parts)
 
 
-def _titled(part: FigureBase, width: float, title: str) -> None:
+def titled(part: FigureBase, width: float, title: str) -> None:
     part.suptitle(title, x=0.06 / width, ha="left", fontsize=9, fontweight="bold", parse_math=False)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import final
 
 import numpy as np
@@ -57,7 +56,14 @@ class Fronts:
 
     @classmethod
     def of(
-        cls, ensemble: Array, mean: Array, truth: Array, x: Array, level: ArrayLike, *, rule: str = "half-jump"
+        cls,
+        ensemble: Array,
+        mean: Array,
+        truth: Array,
+        x: Array,
+        level: ArrayLike,
+        *,
+        rule: str = "half-jump",
     ) -> "Fronts":
         """Fronts of profiles: ensemble (draw, sample, x), mean and truth (sample, x), level (sample,).
 
@@ -65,8 +71,8 @@ class Fronts:
         """
         if rule not in RULES:
             raise ValueError(f"`{rule}` is not a rule for fronts; there are {', '.join(RULES)}.")
-        at = partial(RULES[rule], x=x, level=level)
-        return cls(at(truth), at(mean), at(ensemble))
+        position = RULES[rule]
+        return cls(position(truth, x, level), position(mean, x, level), position(ensemble, x, level))
 
     @property
     def bias(self) -> Array:

@@ -21,12 +21,14 @@ from matplotlib.figure import Figure
 
 from lawbound import figures, table
 from lawbound.evidence import FRONT_SAMPLES, Case, Comparison
+from lawbound.reference import SOLVER
+from lawbound.score import Metric
 
 #: Tells our reports from other people's files; it stands at the head of the template.
 _MARK = '<meta name="generator" content="lawbound"'
-_CSV = ("table", "method", "case", "metric", "value", "stderr", "published", "source")
+_CSV = ("table", "method", "case", "metric", "value", "stderr", "published", "source", "low", "high")
 _VERSIONS = ("lawbound", "numpy", "scipy", "torch", "xarray", "matplotlib")
-_GROUPS = {"mean": "Mean", "spread": "Distribution", "front": "Front", "other": "Other"}
+_GROUPS = {"mean": "Mean", "spread": "Distribution", "front": "Front", "law": "Laws", "other": "Other"}
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -130,16 +132,21 @@ def _html(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(files("lawbound").joinpath("report.html").read_text(encoding="utf-8"))
-    used = {row.metric for _, comparison in comparisons for row in comparison.rows}
     return template.render(
         title=title,
         sections=[_section(heading, comparison) for heading, comparison in comparisons],
-        glossary=[metric for metric in table.METRICS if metric.key in used],
+        glossary=_glossary(comparisons),
         symbols={"best": table.BEST, "absent": table.ABSENT, "plus_minus": table.PLUS_MINUS},
         config=[(key, _plain(value)) for key, value in config.items()],
         command=command,
         versions=[(name, version(name)) for name in _VERSIONS] + [("python", platform.python_version())],
     )
+
+
+def _glossary(comparisons: Sequence[tuple[str, Comparison]]) -> list[Metric]:
+    """Every column's metric, each once."""
+    metrics = [metric for _, comparison in comparisons for metric in table.known_metrics(comparison)]
+    return list({metric.key: metric for metric in metrics}.values())
 
 
 def _section(heading: str, comparison: Comparison) -> dict[str, Any]:
@@ -185,7 +192,7 @@ def _method(comparison: Comparison, section: table.Section, i: int) -> dict[str,
     cells = [column.cells[i] for column in section.columns]
     return {
         "name": name,
-        "kind": "solver" if name == table.SOLVER else "lawful" if comparison.inputs.get(name) else "free",
+        "kind": "solver" if name == SOLVER else "lawful" if comparison.inputs.get(name) else "free",
         "cells": [_cell(cell, column) for cell, column in zip(cells, section.columns, strict=True)],
         "published": [
             _padded(cell.published, column) if cell and cell.published else None
@@ -241,7 +248,7 @@ def _told(comparison: Comparison) -> dict[str, Any]:
     """Which declared inputs each method used beyond the data that its surrogate saw."""
     by_inputs: dict[tuple[str, ...], list[str]] = {}
     for method in comparison.methods:
-        if method != table.SOLVER:
+        if method != SOLVER:
             by_inputs.setdefault(tuple(comparison.inputs.get(method, ())), []).append(method)
     return {
         "source": comparison.rhs_source,

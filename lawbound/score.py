@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 import xarray as xr
@@ -13,6 +13,8 @@ from lawbound.datasets import schema
 from lawbound.front import Fronts
 
 Array = NDArray[np.float64]
+#: What a score keeps of samples: numbers of any kind, the sample first.
+Pieces = NDArray[Any]
 
 
 class NotApplicable(ValueError):
@@ -97,7 +99,7 @@ class Outcome:
         return values.reshape(*values.shape[: values.ndim - self.mean.ndim + 1], -1)
 
 
-def over_samples(pieces: Array) -> Array:
+def over_samples(pieces: Pieces) -> Array:
     """The mean over samples, (sample,)."""
     return np.asarray(pieces.mean(axis=0))
 
@@ -113,10 +115,10 @@ class Score:
     """
 
     metric: Metric
-    pieces: Callable[[Outcome], Array]
-    combine: Callable[[Array], Array] = over_samples
+    pieces: Callable[[Outcome], Pieces]
+    combine: Callable[[Pieces], Array] = over_samples
     closed_form: bool = False
-    own: Callable[[xr.Dataset, int], Array] | None = None
+    own: Callable[[xr.Dataset, int], Pieces] | None = None
 
     @property
     def name(self) -> str:

@@ -71,12 +71,17 @@ def _of_ensemble(
 
 
 CE = Score(
-    Metric("ce", "CE", "mean", 0.0, "Conservation error, ∫ mean dx − b(t): by how much the mean breaks the law."),
+    Metric(
+        "ce", "CE", "mean", 0.0, "Conservation error, ∫ mean dx − b(t): by how much the mean breaks the law."
+    ),
     law_scores.conservation_error,
 )
 MSE = _of_mean("mse", "MSE", _flat(scores.mse), "Mean squared error of the mean, over the stored points.")
 REL_L2 = _of_mean(
-    "rel_l2", "rel. L2", _flat(scores.relative_l2), "‖mean − truth‖ / ‖truth‖; 0.1 is an error of ten per cent."
+    "rel_l2",
+    "rel. L2",
+    _flat(scores.relative_l2),
+    "‖mean − truth‖ / ‖truth‖; 0.1 is an error of ten per cent.",
 )
 BC_MAX = Score(
     Metric("bc_max", "BC max", "law", "low", "Largest distance of the mean from the declared wall values."),

@@ -1,5 +1,7 @@
 """Energy by wave number: whether a surrogate is too smooth, and at which scales."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn
@@ -17,7 +19,7 @@ def energy_spectrum(u: Array, periodic: tuple[bool, ...]) -> Array:
     (a cosine transform), which has no jump at the walls to leak into high modes; their modes count half waves.
     """
     space = tuple(range(-len(periodic), 0))
-    power = np.asarray(u, dtype=np.float64)
+    power: NDArray[Any] = np.asarray(u, dtype=np.float64)
     waves = []
     for axis, wraps in zip(space, periodic, strict=True):
         n = power.shape[axis]
@@ -33,7 +35,7 @@ def energy_spectrum(u: Array, periodic: tuple[bool, ...]) -> Array:
     return np.stack([energy[..., shell == s].sum(axis=-1) for s in range(1, shells + 1)], axis=-1)
 
 
-def _cosines(values: Array, axis: int) -> Array:
+def _cosines(values: NDArray[Any], axis: int) -> NDArray[Any]:
     if np.iscomplexobj(values):
         return np.asarray(_cosines(values.real, axis) + 1j * _cosines(values.imag, axis))
     return np.asarray(dctn(values, type=2, norm="ortho", axes=[axis]))
@@ -45,9 +47,8 @@ def band_ratios(u: Array, r: Array, periodic: tuple[bool, ...]) -> Array:
     Negative: too smooth at that scale, positive: too rough. NaN for a band without modes or without energy in r.
     """
     found, wanted = (energy_spectrum(values, periodic) for values in (u, r))
-    limits = (*BANDS, None)
     ratios = []
-    for first, last in zip(limits[:-1], limits[1:], strict=True):
+    for first, last in zip(BANDS, (*BANDS[1:], None), strict=True):
         # Shell s stands at index s − 1: the mean, mode 0, is no part of a spectrum.
         part = slice(max(first - 1, 0), None if last is None else last - 1)
         with np.errstate(divide="ignore", invalid="ignore"):
