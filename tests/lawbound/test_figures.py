@@ -8,7 +8,7 @@ import torch
 import lawbound as lb
 from lawbound import figures
 from lawbound.comparison import imposed, judge
-from lawbound.figures import apart as _apart
+from lawbound.ink import apart as _apart
 from lawbound.reproduce import frozen_data
 from lawbound.surrogates.covariance import Diagonal
 from lawbound.surrogates.prediction import Prediction, from_moments
