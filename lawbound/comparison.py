@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from lawbound.reference import SOLVER, family_of, solver_scores
 from lawbound.score import Score, over_samples
 from lawbound.scores import mean_and_error
 from lawbound.selection import cases_of, chosen_times, held_out_of
-from lawbound.surrogates.checkpoint import load, read_config
+from lawbound.surrogates.checkpoint import MODEL, load, read_config
 from lawbound.surrogates.surrogate import Surrogate
 from lawbound.verdict import verdict
 
@@ -56,11 +57,12 @@ def compare(
     for surrogate in surrogates.values():
         surrogate.origin.refuse_others(held_out)
     chosen = chosen_times(held_out, times)
+    hashes = {} if isinstance(runs, Mapping) else _hashes(runs)
 
     def predictor(surrogate: Surrogate) -> Predict:
         return lambda part, at: surrogate.predict(part, times=at)
 
-    return judge(
+    result = judge(
         {label: predictor(surrogate) for label, surrogate in surrogates.items()},
         held_out,
         list({item.label: item for item in map(imposed, constraints)}.values()),
@@ -70,6 +72,12 @@ def compare(
         scores=None if scores is None else [scored_by(score) for score in scores],
         on_progress=on_progress,
     )
+    return replace(result, hashes={**result.hashes, **hashes})
+
+
+def _hashes(runs: Sequence[str | Path]) -> dict[str, str]:
+    """Run folder → sha256 of its weights."""
+    return {str(run): sha256((Path(run) / MODEL).read_bytes()).hexdigest() for run in runs}
 
 
 def scored_by(score: str | Score) -> Score:

@@ -4,7 +4,7 @@ Curves carry their names where they end, so that nobody has to look up a legend.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
-from lawbound.evidence import NOMINAL, PIT_BINS, Comparison
+from lawbound.evidence import NOMINAL, PIT_BINS, Comparison, Evidence
 from lawbound.ink import (
     DASHES,
     FAINT,
@@ -86,7 +86,7 @@ class Drawing:
         for row, (line, name) in enumerate(zip(grid, shown, strict=True)):
             for axes, method in zip(line, self.methods, strict=True):
                 if method != self.methods[0] and self.comparison.inputs.get(method):
-                    before = self._found[self.methods[0]].mean[row]
+                    before = self.found[self.methods[0]].mean[row]
                     axes.plot(self.comparison.x, before, color=GREY, linewidth=0.9, linestyle=":", zorder=2)
                 self._profile(axes, method, row)
                 if row == 0:
@@ -100,11 +100,11 @@ class Drawing:
         self._key(part, before=len(self.methods) > 1)
 
     def _profile(self, axes: Axes, method: str, which: int) -> None:
-        x, mean, std = self.comparison.x, self._found[method].mean[which], self._found[method].std[which]
-        colour = self._colour(method)
+        x, mean, std = self.comparison.x, self.found[method].mean[which], self.found[method].std[which]
+        colour = self.colour(method)
         axes.plot(x, self.case.truth[which], color=INK, linewidth=1.1, zorder=2)
         axes.fill_between(x, mean - 2 * std, mean + 2 * std, color=colour, alpha=0.25, linewidth=0)
-        axes.plot(x, mean, color=colour, linestyle=self._dash(method), zorder=3)
+        axes.plot(x, mean, color=colour, linestyle=self.dash(method), zorder=3)
         if self.case.front is not None:
             front = self.case.front[self.case.shown[which]]
             axes.axvline(front, color=GREY, linewidth=0.6, linestyle=(0, (1, 2)), zorder=1)
@@ -114,19 +114,19 @@ class Drawing:
             )  # fmt: skip
 
     def _named(self, axes: Axes, method: str, which: int) -> None:
-        axes.set_title(method, color=self._word(method), fontweight="bold", pad=14, parse_math=False)
+        axes.set_title(method, color=self.word(method), fontweight="bold", pad=14, parse_math=False)
         axes.text(0, 1.035, self._missed(method, which), transform=axes.transAxes, fontsize=7, color=GREY)
 
     def _missed(self, method: str, which: int) -> str:
         sample = self.case.shown[which]
-        residual = self._found[method].mass[sample, self._now] - self.case.rhs[sample, self._now]
+        residual = self.found[method].mass[sample, self._now] - self.case.rhs[sample, self._now]
         return f"∫u dx − b = {power_of_ten(residual)}"
 
     def _limit(self, panels: Iterable[Axes], shown: Iterable[int]) -> None:
         curves = [
             values[i]
             for i in shown
-            for values in (self.case.truth, *(self._found[m].mean for m in self.methods))
+            for values in (self.case.truth, *(self.found[m].mean for m in self.methods))
         ]
         low, high = _span(curves)
         for axes in panels:
@@ -140,13 +140,13 @@ class Drawing:
         edges = np.linspace(0.0, 1.0, PIT_BINS + 1)
         for row, method in enumerate(self.methods):
             # 1 is what a calibrated method has in every bin; more than three times that is cut.
-            heights = row - 0.28 * np.minimum(self._found[method].pit * PIT_BINS, 3.0)
-            colour = self._colour(method)
+            heights = row - 0.28 * np.minimum(self.found[method].pit * PIT_BINS, 3.0)
+            colour = self.colour(method)
             axes.stairs(heights, edges, baseline=row, fill=True, color=colour, alpha=0.35, linewidth=0)
             axes.stairs(heights, edges, baseline=row, color=colour, linewidth=0.8)
             axes.axhline(row - 0.28, color=GREY, linewidth=0.7, linestyle=(0, (2, 2)))
         axes.set_yticks(range(len(self.methods)))
-        self._name_rows(axes, self.methods)
+        self.name_rows(axes, self.methods)
         axes.set(xlim=(0, 1), ylim=(len(self.methods) - 0.9, -0.95), xticks=[0, 0.25, 0.5, 0.75, 1])
         axes.set_xlabel("probability below the truth (PIT); dashed: calibrated")
 
@@ -155,12 +155,12 @@ class Drawing:
         axes = part.subplots()
         metric = next((key for key in ("rel_l2", "mse") if self._of(self.methods[0], key) is not None), None)
         points = [
-            (method, self._found[method].seconds, self._of(method, metric) if metric else None)
+            (method, self.found[method].seconds, self._of(method, metric) if metric else None)
             for method in self.methods
         ]
         known = [(method, s, e) for method, s, e in points if e is not None and e > 0.0 and s > 0.0]
         for method, seconds, error in known:
-            axes.plot(seconds, error, "o", color=self._colour(method), markersize=5, alpha=0.9)
+            axes.plot(seconds, error, "o", color=self.colour(method), markersize=5, alpha=0.9)
         axes.set_xscale("log")
         axes.set_yscale("log")
         times = [s for _, s, _ in known]
@@ -182,7 +182,7 @@ class Drawing:
             xlabel="seconds for one sample",
             ylabel={"rel_l2": "rel. L2 error", "mse": "MSE"}.get(metric or "", ""),
         )
-        end_labels(axes, [(error, method, self._word(method)) for method, _, error in known], 0.8 * height)
+        end_labels(axes, [(error, method, self.word(method)) for method, _, error in known], 0.8 * height)
 
     def _of(self, method: str, metric: str) -> float | None:
         return self.comparison.value(method, self.case.name, metric)
@@ -201,10 +201,10 @@ class Drawing:
         axes.plot(t, rhs.mean(axis=0), color=INK, linewidth=3.0, alpha=0.85, zorder=2)
         ends = [(float(rhs[:, -1].mean()), "$b(t)$", INK)]
         for method in self.methods:
-            masses, colour = self._found[method].mass, self._colour(method)
+            masses, colour = self.found[method].mass, self.colour(method)
             axes.plot(t, masses[:_MANY].T, color=colour, linewidth=0.5, alpha=_faint(masses), zorder=1)
-            axes.plot(t, masses.mean(axis=0), color=colour, linestyle=self._dash(method), zorder=3)
-            ends.append((float(masses[:, -1].mean()), method, self._word(method)))
+            axes.plot(t, masses.mean(axis=0), color=colour, linestyle=self.dash(method), zorder=3)
+            ends.append((float(masses[:, -1].mean()), method, self.word(method)))
         axes.set(ylabel="$\\int u\\,dx$", xlim=(t[0], t[-1]))
         axes.yaxis.set_major_locator(MaxNLocator(4))
         end_labels(axes, ends, height)
@@ -214,9 +214,9 @@ class Drawing:
         axes.set_yscale("log")
         ends = []
         for method, values in residuals.items():
-            colour = GREY if method == SOLVER else self._colour(method)
-            word = GREY if method == SOLVER else self._word(method)
-            dash = (0, (4, 2)) if method == SOLVER else self._dash(method)
+            colour = GREY if method == SOLVER else self.colour(method)
+            word = GREY if method == SOLVER else self.word(method)
+            dash = (0, (4, 2)) if method == SOLVER else self.dash(method)
             if method != SOLVER:
                 axes.plot(t, values[:_MANY].T, color=colour, linewidth=0.5, alpha=_faint(values))
             middle = np.median(values, axis=0)
@@ -239,7 +239,7 @@ class Drawing:
         low, high = self._round_off(residuals)
         axes.axvspan(low, self._rounding, color=FAINT, zorder=0, linewidth=0)
         for row, (method, values) in enumerate(residuals.items()):
-            colour = GREY if method == SOLVER else self._colour(method)
+            colour = GREY if method == SOLVER else self.colour(method)
             # Dots of one method are set apart by the golden ratio, which repeats nothing and needs no chance.
             dots = values[:: -(-len(values) // _DOTS), 0]
             apart = 0.28 * (2 * (np.arange(len(dots)) * 0.618034 % 1.0) - 1)
@@ -247,7 +247,7 @@ class Drawing:
             middle = float(np.median(values))
             axes.plot([middle, middle], [row - 0.36, row + 0.36], color=colour, linewidth=1.6)
         axes.set_yticks(range(len(residuals)))
-        self._name_rows(axes, list(residuals))
+        self.name_rows(axes, list(residuals))
         axes.set(xlim=(low, high), ylim=(len(residuals) - 0.4, -0.6))
         axes.set_xlabel(
             f"$|\\int u\\,dx - b|$ at $t$ = {self.comparison.time_of_interest:g}, one dot a sample"
@@ -266,7 +266,7 @@ class Drawing:
         true = float(self.case.front[0]) if single else 0.0
         drawn: dict[str, Array] = {}
         for method in self.methods:
-            positions = self._found[method].fronts
+            positions = self.found[method].fronts
             values = np.array([]) if positions is None else positions - (0.0 if single else self.case.front)
             drawn[method] = values[np.isfinite(values)]
         everything = np.concatenate([*drawn.values(), [true]])
@@ -277,7 +277,7 @@ class Drawing:
         width = spacing * max(1, round((high - low) / spacing / 50))
         edges = np.arange(low - 1.5 * width, high + 2.5 * width, width)
         for row, (method, values) in enumerate(drawn.items()):
-            colour = self._colour(method)
+            colour = self.colour(method)
             axes.axhline(row, color=FAINT, linewidth=0.8, zorder=0)
             if not values.size:
                 continue
@@ -295,7 +295,7 @@ class Drawing:
         axes.axvline(true, color=INK, linewidth=1.1, zorder=3)
         axes.text(true, -0.95, "true front", ha="center", va="bottom", fontsize=7.5)
         axes.set_yticks(range(len(drawn)))
-        self._name_rows(axes, list(drawn))
+        self.name_rows(axes, list(drawn))
         axes.set(xlim=(edges[0], edges[-1]), ylim=(len(drawn) - 0.85, -0.95))
         what = "front position $x$" if single else "front position minus the true one, $x$"
         axes.set_xlabel(f"{what} at $t$ = {self.comparison.time_of_interest:g}")
@@ -306,12 +306,12 @@ class Drawing:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, zorder=1)
         ends = []
         for method in self.methods:
-            covered = self._found[method].coverage
+            covered = self.found[method].coverage
             axes.plot(
-                NOMINAL, covered, color=self._colour(method), linestyle=self._dash(method), marker="o",
+                NOMINAL, covered, color=self.colour(method), linestyle=self.dash(method), marker="o",
                 markersize=2.8, linewidth=1.2, clip_on=False, zorder=3,
             )  # fmt: skip
-            ends.append((float(covered[-1]), method, self._word(method)))
+            ends.append((float(covered[-1]), method, self.word(method)))
         for where, words, side in (
             ((0.97, 0.06), "too sure", "right"),
             ((0.03, 0.94), "too cautious", "left"),
@@ -323,7 +323,8 @@ class Drawing:
         end_labels(axes, ends, 0.8 * height)
 
     @property
-    def _found(self) -> Mapping[str, Any]:
+    def found(self) -> Mapping[str, Evidence]:
+        """The evidence of each drawn method in this case."""
         return {method: self.comparison.evidence[method, self.case.name] for method in self.methods}
 
     def _residuals(self) -> dict[str, Array]:
@@ -332,7 +333,7 @@ class Drawing:
         # An exact zero of the solver is its initial state: no residual to speak of.
         found = {SOLVER: np.where(own > 0, np.maximum(own, _FLOOR), np.nan if own.any() else _FLOOR)}
         for method in self.methods:
-            found[method] = np.maximum(np.abs(self._found[method].mass - self.case.rhs), _FLOOR)
+            found[method] = np.maximum(np.abs(self.found[method].mass - self.case.rhs), _FLOOR)
         return found
 
     @property
@@ -354,9 +355,10 @@ class Drawing:
             else f"{value:+.3f}".replace("-", "−").removeprefix("+" * (metric == "front_sd"))
         )
 
-    def _name_rows(self, axes: Axes, methods: Sequence[str]) -> None:
+    def name_rows(self, axes: Axes, methods: Sequence[str]) -> None:
+        """Names of methods at the left, in their colours."""
         for label, method in zip(axes.set_yticklabels(methods, parse_math=False), methods, strict=True):
-            label.set_color(GREY if method == SOLVER else self._word(method))
+            label.set_color(GREY if method == SOLVER else self.word(method))
             label.set_fontsize(8)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
@@ -382,13 +384,16 @@ class Drawing:
             borderaxespad=0,
         )
 
-    def _colour(self, method: str) -> str:
+    def colour(self, method: str) -> str:
+        """For lines and areas."""
         return PALETTE[self._place[method] % len(PALETTE)]
 
-    def _word(self, method: str) -> str:
+    def word(self, method: str) -> str:
+        """For words."""
         return WORDS[self._place[method] % len(WORDS)]
 
-    def _dash(self, method: str) -> str:
+    def dash(self, method: str) -> str:
+        """Methods beyond the palette are told apart by this."""
         return DASHES[self._place[method] // len(PALETTE) % len(DASHES)]
 
 
