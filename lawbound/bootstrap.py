@@ -28,7 +28,11 @@ def of_means(values: Array, *, level: float = LEVEL) -> Array:
 
 
 def of_statistic(pieces: Array, statistic: Callable[[Array], Array], *, level: float = LEVEL) -> Array:
-    """Interval (low, high) of any statistic of the pieces (sample, …); NaN for fewer than two samples."""
+    """Interval (low, high) of any statistic of the pieces (sample, …); NaN for fewer than two samples.
+
+    A statistic that few samples bias, such as RMSCE, is biased once more in what is drawn from them: its interval may
+    lie above its value.
+    """
     n = len(pieces)
     if n < 2:
         return np.full(2, np.nan)

@@ -228,7 +228,11 @@ def _loaded(runs: Sequence[str | Path]) -> dict[str, Surrogate]:
 
 
 def _notes(data: xr.Dataset, cases: Sequence[Case]) -> tuple[str, ...]:
-    notes = ["solver row: against the closed form; all others: against the solver"] if family_of(data) else []
+    notes = (
+        ["solver row: against the closed form; all others: against the solver"]
+        if family_of(data) and len(schema.axes(data)) == 1
+        else []
+    )
     if any("=" in case.name and case.samples.size > 1 for case in cases):
         notes.append(
             "samples of one parameter value share one truth: their standard error is a spread over context layouts, not over problems"

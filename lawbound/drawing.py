@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from lawbound.evidence import NOMINAL, PIT_BINS, Comparison, Evidence
 from lawbound.ink import (
@@ -22,6 +22,7 @@ from lawbound.ink import (
     PALETTE,
     WORDS,
     Array,
+    broken,
     end_labels,
     power_of_ten,
     sparse_decades,
@@ -114,7 +115,7 @@ class Drawing:
             )  # fmt: skip
 
     def _named(self, axes: Axes, method: str, which: int) -> None:
-        axes.set_title(method, color=self.word(method), fontweight="bold", pad=14, parse_math=False)
+        axes.set_title(broken(method), color=self.word(method), fontweight="bold", pad=14, parse_math=False)
         axes.text(0, 1.035, self._missed(method, which), transform=axes.transAxes, fontsize=7, color=GREY)
 
     def _missed(self, method: str, which: int) -> str:
@@ -148,7 +149,7 @@ class Drawing:
         axes.set_yticks(range(len(self.methods)))
         self.name_rows(axes, self.methods)
         axes.set(xlim=(0, 1), ylim=(len(self.methods) - 0.9, -0.95), xticks=[0, 0.25, 0.5, 0.75, 1])
-        axes.set_xlabel("probability below the truth (PIT); dashed: calibrated")
+        axes.set_xlabel("PIT (dashed: calibrated)")
 
     def cost(self, part: FigureBase, height: float) -> None:
         """Down and to the left is better."""
@@ -175,9 +176,10 @@ class Drawing:
             axes.set_xlim(0.4 * min(times), 2.5 * max(times))
             errors = [e for _, _, e in known]
             axes.set_ylim(0.7 * min(errors), 1.4 * max(errors))
-        axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 3, 5), numticks=8))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.set_yticks([], minor=True)
+        for axis, subs in ((axes.xaxis, (1, 3)), (axes.yaxis, (1, 2, 3, 5))):
+            axis.set_major_locator(LogLocator(10, subs=subs, numticks=8))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_locator(NullLocator())
         axes.set(
             xlabel="seconds for one sample",
             ylabel={"rel_l2": "rel. L2 error", "mse": "MSE"}.get(metric or "", ""),

@@ -55,15 +55,20 @@ class Imposed:
         return self.label if base == "anp" else f"{base}+{self.label}"
 
 
+#: Samples of which the change by enforcement is kept.
+CHANGES = 200
+
+
 @dataclass(frozen=True, eq=False)
 class Push:
-    """What enforcement did. shift, moved: mean over samples of the mean's change and of its size, at the time of
+    """What enforcement did. shift: change of the mean field at the time of interest, averaged over samples, (x,).
 
-    interest, (x,). multipliers: of the linear rows, (sample, t, row); of many rows the largest size alone.
+    changes: the same of the first samples, at most `CHANGES`, (sample, x). multipliers: of the linear rows,
+    (sample, t, row); of many rows the largest size alone.
     """
 
     shift: Array
-    moved: Array
+    changes: Array
     labels: tuple[str, ...]
     multipliers: Array
 

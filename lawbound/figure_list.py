@@ -83,7 +83,7 @@ def figures_of(comparison: Comparison, case: Case) -> Iterator[Drawn]:
     if law_figures.pushed(comparison, case.name):
         yield Drawn(
             "push",
-            "Where enforcement moved the mean field (line: mean change over samples; band: mean size of the change)"
+            "Where enforcement moved the mean field (line: mean over samples; band: 90 % of them)"
             + (
                 ", and the multipliers of its rows over time (median and 90 % of samples): how hard each law had to push."
                 if comparison.t.size > 1

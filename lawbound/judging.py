@@ -19,7 +19,7 @@ from lawbound.constraints.constraint import Constraint, Stack
 from lawbound.constraints.enforcement import Enforced, enforce
 from lawbound.datasets import schema
 from lawbound.datasets.layout import Layout
-from lawbound.evidence import NOMINAL, PIT_BINS, SHOWN, Array, Case, Evidence, Imposed, Push
+from lawbound.evidence import CHANGES, NOMINAL, PIT_BINS, SHOWN, Array, Case, Evidence, Imposed, Push
 from lawbound.front import front_position
 from lawbound.outcomes import law_variable, outcome_of
 from lawbound.probabilistic_scores import probability_transform
@@ -247,7 +247,7 @@ def gathered(parts: Sequence[Judged], picture: Picture) -> Evidence:
         film=picture.film,
         push=Push(
             shift=np.average([push.shift for push in pushes], axis=0, weights=sizes),
-            moved=np.average([push.moved for push in pushes], axis=0, weights=sizes),
+            changes=np.concatenate([push.changes for push in pushes[:CHANGES]])[:CHANGES],
             labels=pushes[0].labels,
             multipliers=np.concatenate([push.multipliers for push in pushes]),
         )
@@ -264,7 +264,7 @@ def _push(free: Prediction, enforced: Enforced, now: int) -> Push:
     if multipliers.shape[-1] > _ROWS:
         labels = (f"largest of {multipliers.shape[-1]} rows",)
         multipliers = np.abs(multipliers).max(axis=-1, keepdims=True)
-    return Push(change.mean(axis=0), np.abs(change).mean(axis=0), labels, multipliers)
+    return Push(change.mean(axis=0), change, labels, multipliers)
 
 
 def _fronts(outcome: Outcome) -> Array | None:

@@ -17,17 +17,24 @@ _PUSHED = 8  # methods in one figure
 
 
 def laws_drawn(comparison: Comparison, case: str) -> list[str]:
-    """The laws that have a panel in `laws`: all that were followed, but for the one that `figures.mass` shows."""
+    """The laws that have a panel in `laws`: those that anything breaks, but for the one that `figures.mass` shows."""
     known = next(found for found in comparison.cases if found.name == case)
-    shown = [law for law in known.residuals if law != "conservation"]
-    return shown[:_MOST]
+    methods = [method for method in comparison.methods if method != SOLVER]
+
+    def broken(law: str) -> bool:
+        each = (comparison.evidence[method, case].residuals.get(law) for method in methods)
+        return any(
+            values is not None and bool((values > _FLOOR).any()) for values in (known.residuals[law], *each)
+        )
+
+    return [law for law in known.residuals if law != "conservation" and broken(law)][:_MOST]
 
 
 def laws(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
     """A panel for each law: median over samples of its largest |residual|, over time, or by method at a single time.
 
     Grey and dashed the solver: before its fields were stored where the data say so, else as they are stored. Raises
-    `ValueError` where no law but conservation was followed.
+    `ValueError` where no law but conservation is broken by anything.
     """
     drawing, names = Drawing(comparison, case, methods), laws_drawn(comparison, case)
     if not names:
@@ -54,7 +61,8 @@ def _followed(drawing: Drawing, law: str) -> dict[str, np.ndarray]:
         residuals = drawing.found[method].residuals
         if law in residuals:
             found[method] = residuals[law]
-    return {method: np.maximum(values, _FLOOR) for method, values in found.items()}
+    # An exact zero, such as that of an initial state, is no residual to speak of.
+    return {method: np.where(values > _FLOOR, values, np.nan) for method, values in found.items()}
 
 
 def _over_time(drawing: Drawing, axes: Axes, law: str) -> None:
@@ -63,7 +71,7 @@ def _over_time(drawing: Drawing, axes: Axes, law: str) -> None:
     axes.set_yscale("log")
     for method, values in found.items():
         solver = method == SOLVER
-        middle = np.median(values, axis=0)
+        middle = _medians(values)
         axes.plot(
             t, middle, color=GREY if solver else drawing.colour(method),
             linestyle=(0, (4, 2)) if solver else drawing.dash(method), linewidth=1.0 if solver else 1.4,
@@ -80,7 +88,8 @@ def _at_once(drawing: Drawing, axes: Axes, law: str) -> None:
     axes.set_xscale("log")
     for row, (method, values) in enumerate(found.items()):
         colour = GREY if method == SOLVER else drawing.colour(method)
-        low, median, high = np.quantile(values[:, 0], [0.05, 0.5, 0.95])
+        here = values[np.isfinite(values[:, 0]), 0]
+        low, median, high = np.quantile(here, [0.05, 0.5, 0.95]) if here.size else (_FLOOR, _FLOOR, _FLOOR)
         axes.plot([low, high], [row, row], color=colour, linewidth=1.6, alpha=0.6)
         axes.plot(median, row, "o", color=colour, markersize=4)
     axes.set_yticks(range(len(found)))
@@ -92,8 +101,15 @@ def _at_once(drawing: Drawing, axes: Axes, law: str) -> None:
 
 
 def _limits(found: dict[str, np.ndarray]) -> tuple[float, float]:
-    values = np.concatenate([np.median(values, axis=0) for values in found.values()])
-    return max(_FLOOR / 2, 0.2 * float(values.min())), 5.0 * float(values.max())
+    values = np.concatenate([_medians(values) for values in found.values()])
+    values = values[np.isfinite(values)]
+    return (0.2 * float(values.min()), 5.0 * float(values.max())) if values.size else (_FLOOR / 2, 1.0)
+
+
+def _medians(values: np.ndarray) -> np.ndarray:
+    """Over samples, NaN where there is nothing: without the warning that NumPy has for that."""
+    some = np.isfinite(values).any(axis=0)
+    return np.where(some, np.nanmedian(np.where(some, values, 0.0), axis=0), np.nan)
 
 
 def pushed(comparison: Comparison, case: str) -> list[str]:
@@ -139,10 +155,11 @@ def push(comparison: Comparison, case: str) -> Figure:
 def _moved(axes: Axes, drawing: Drawing, method: str, done: Push) -> None:
     x, colour = drawing.comparison.x, drawing.colour(method)
     axes.axhline(0.0, color=GREY, linewidth=0.6)
-    axes.fill_between(x, -done.moved, done.moved, color=colour, alpha=0.2, linewidth=0)
+    low, high = np.quantile(done.changes, [0.05, 0.95], axis=0)
+    axes.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
     axes.plot(x, done.shift, color=colour, linewidth=1.2)
     axes.set_title(method, color=drawing.word(method), fontweight="bold", parse_math=False, pad=3)
-    limit = 1.1 * float(done.moved.max()) or 1.0
+    limit = 1.15 * float(np.abs([low, high, done.shift]).max()) or 1.0
     axes.set(xlim=(x[0], x[-1]), ylim=(-limit, limit), ylabel="Δ mean")
 
 

@@ -51,7 +51,7 @@ def joint_log_density(prediction: Prediction, truth: Array) -> Array:
     try:
         densities, rows = _log_densities(prediction.covariance, deviations)
     except ValueError as error:
-        raise NotApplicable(str(error)) from None
+        raise NotApplicable(str(error).rstrip(".")) from None
     mixed = torch.logsumexp(densities, dim=0) - math.log(len(densities))
     times, n = deviations.shape[-2:]
     return np.asarray((mixed / (times * (n - rows))).numpy())

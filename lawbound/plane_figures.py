@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,7 +10,7 @@ from PIL import Image
 
 from lawbound.drawing import Drawing
 from lawbound.evidence import Comparison
-from lawbound.ink import GREY, INK, WIDTH, Array, style
+from lawbound.ink import GREY, INK, WIDTH, Array, broken, style
 from lawbound.reference import SOLVER
 
 _COLUMNS = 4  # fields side by side: the solver and three methods
@@ -29,7 +30,7 @@ def fields(comparison: Comparison, case: str, methods: Sequence[str] | None = No
     """
     stage = _Stage(comparison, case, methods)
     with style():
-        return stage.drawn(stage.now)
+        return stage.drawn(stage.now, alone=True)
 
 
 def film(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> tuple[bytes, bytes]:
@@ -59,7 +60,7 @@ def _rendered(figure: Figure) -> Image.Image:
 
 
 class _Stage:
-    """The same scales for all frames, so that only the fields move."""
+    """What stands side by side; a film has the same scales in all frames, so that only the fields move."""
 
     def __init__(self, comparison: Comparison, case: str, methods: Sequence[str] | None) -> None:
         drawing = Drawing(comparison, case, methods)
@@ -73,28 +74,33 @@ class _Stage:
         every = np.linspace(0, comparison.t.size - 1, len(self.truth)).round().astype(int)
         self.times = comparison.t[every]
         self.now = int(np.abs(self.times - comparison.time_of_interest).argmin())
-        self.low, self.high = float(self.truth.min()), float(self.truth.max())
-        gaps = [np.abs(values - self.truth).max() for values in self.films.values()]
-        self.gap = float(max(gaps, default=0.0)) or 1.0
 
-    def drawn(self, k: int) -> Figure:
-        """Frame k."""
+    def _scales(self, frames: slice) -> tuple[dict[str, float], dict[str, float]]:
+        """Of fields, and of their distance from the solver's."""
+        truth = self.truth[frames]
+        gaps = [np.abs(values[frames] - truth).max() for values in self.films.values()]
+        gap = float(max(gaps, default=0.0)) or 1.0
+        return {"vmin": float(truth.min()), "vmax": float(truth.max())}, {"vmin": -gap, "vmax": gap}
+
+    def drawn(self, k: int, *, alone: bool = False) -> Figure:
+        """Frame k; alone, it has scales of its own."""
+        scale, gap_scale = self._scales(slice(k, k + 1) if alone else slice(None))
         columns = 1 + len(self.films)
         figure = Figure(figsize=(WIDTH, 0.55 + 1.9 * WIDTH / (columns + 0.8)), layout="constrained")
         grid = figure.subplots(2, columns, squeeze=False)
         figure.suptitle(f"t = {self.times[k]:.3g}", fontsize=9, fontweight="bold")
-        look = {"origin": "lower", "interpolation": "nearest"}
-        shown = grid[0, 0].imshow(self.truth[k], cmap="viridis", vmin=self.low, vmax=self.high, **look)
+        look: Any = {"origin": "lower", "interpolation": "nearest"}
+        shown = grid[0, 0].imshow(self.truth[k], cmap="viridis", **scale, **look)
         grid[0, 0].set_title(SOLVER, color=INK)
         grid[1, 0].set_visible(False)
         gap = None
         for column, (method, values) in enumerate(self.films.items(), start=1):
             above, below = grid[:, column]
-            above.imshow(values[k], cmap="viridis", vmin=self.low, vmax=self.high, **look)
-            above.set_title(method, color=self.drawing.word(method), fontweight="bold", parse_math=False)
-            gap = below.imshow(
-                values[k] - self.truth[k], cmap="RdBu_r", vmin=-self.gap, vmax=self.gap, **look
+            above.imshow(values[k], cmap="viridis", **scale, **look)
+            above.set_title(
+                broken(method), color=self.drawing.word(method), fontweight="bold", parse_math=False
             )
+            gap = below.imshow(values[k] - self.truth[k], cmap="RdBu_r", **gap_scale, **look)
             below.set_title("minus solver", color=GREY, fontsize=7, pad=2)
         for axes in grid.flat:
             axes.set(xticks=[], yticks=[])
