@@ -17,11 +17,14 @@ from lawbound.datasets.store import open as open_dataset
 from lawbound.evidence import Case, Comparison, Imposed, Row
 from lawbound.imposing import imposed
 from lawbound.judging import Judged, Predict, Task, gathered, laws_in, ranked, refuse_what_is_not_carried
+from lawbound.pretrained import folder, load
 from lawbound.reference import SOLVER, family_of, solver_scores
 from lawbound.score import Score, over_samples
 from lawbound.scores import mean_and_error
 from lawbound.selection import cases_of, chosen_times, held_out_of
-from lawbound.surrogates.checkpoint import MODEL, load, read_config
+from lawbound.specs import label_of
+from lawbound.surrogates.checkpoint import MODEL, read_config
+from lawbound.surrogates.operator_surrogate import FittedOperator
 from lawbound.surrogates.surrogate import Surrogate
 from lawbound.verdict import verdict
 
@@ -42,7 +45,7 @@ def compare(
 ) -> Comparison:
     """Judge surrogates, as they are and under each constraint, on the samples held out from training.
 
-    runs: run folders, or surrogates by name. constraints: `NAME` or `NAME:HOW`. times: how many of the stored
+    runs: run folders (`pretrained:NAME` is one that comes with lawbound), or surrogates by name. constraints: `NAME` or `NAME:HOW`. times: how many of the stored
     times are judged, evenly spaced and the time of interest among them. scores: names from `lawbound list scores`, or
     scores; without any, the usual ones as far as they apply. Raises `ValueError` for runs trained on another problem,
     and for data without what is needed.
@@ -69,6 +72,11 @@ def compare(
         table=f"compare/{held_out.attrs['lawbound_problem']}",
         chosen=chosen,
         seed=seed,
+        inputs={
+            label: fitted.learner.inside.inputs
+            for label, fitted in surrogates.items()
+            if isinstance(fitted, FittedOperator) and fitted.learner.inside is not None
+        },
         scores=None if scores is None else [scored_by(score) for score in scores],
         on_progress=on_progress,
     )
@@ -77,7 +85,7 @@ def compare(
 
 def _hashes(runs: Sequence[str | Path]) -> dict[str, str]:
     """Run folder → sha256 of its weights."""
-    return {str(run): sha256((Path(run) / MODEL).read_bytes()).hexdigest() for run in runs}
+    return {str(run): sha256((folder(run) / MODEL).read_bytes()).hexdigest() for run in runs}
 
 
 def scored_by(score: str | Score) -> Score:
@@ -97,9 +105,10 @@ def judge(
     chosen: NDArray[np.int64] | None = None,
     seed: int = 0,
     scores: Sequence[Score] | None = None,
+    inputs: Mapping[str, tuple[str, ...]] | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Comparison:
-    """The same, for anything that predicts."""
+    """The same, for anything that predicts; inputs: what each is told of the laws, by name."""
     at = np.arange(data.sizes[schema.TIME]) if chosen is None else chosen
     shown = data.isel({schema.TIME: at})
     now = int(np.abs(shown[schema.TIME].values - schema.time_of_interest(data)).argmin())
@@ -121,7 +130,11 @@ def judge(
                 on_progress(done, total)
     used: dict[str, tuple[str, ...]] = {SOLVER: ()}
     for base in predictors:
-        used |= {base: (), **{item.on(base): item.constraint.inputs for item in constraints}}
+        told = () if inputs is None else inputs.get(base, ())
+        used |= {
+            base: told,
+            **{item.on(base): tuple(dict.fromkeys((*told, *item.constraint.inputs))) for item in constraints},
+        }
     return _compared(task, table, list(predictors.items()), members, found, used)
 
 
@@ -219,8 +232,10 @@ def _loaded(runs: Sequence[str | Path]) -> dict[str, Surrogate]:
     """Surrogates by name; by folder where a name is taken."""
     found: dict[str, Surrogate] = {}
     for run in runs:
-        name = read_config(Path(run)).surrogate
-        label = name if name not in found else Path(run).name
+        where = folder(run)
+        config = read_config(where)
+        name = "+".join((config.surrogate, *map(label_of, config.constraints)))
+        label = name if name not in found else where.name
         if label in found:
             raise ValueError(f"Two runs would both be called `{label}`; rename the folder of one.")
         found[label] = load(run)

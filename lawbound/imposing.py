@@ -1,16 +1,10 @@
 """Constraints and enforcements by name, as the command line writes them."""
 
-from collections.abc import Callable
-from functools import reduce
-from inspect import signature
-from operator import and_
-from typing import Any
-
-from lawbound.arguments import apart, called
+from lawbound.arguments import apart
 from lawbound.constraints.conservation import Conservation
 from lawbound.constraints.enforcement import Condition, Project, enforcement_class
-from lawbound.datasets.plugins import find
 from lawbound.evidence import Imposed
+from lawbound.specs import made, stacked
 
 
 def imposed(spec: str | Imposed) -> Imposed:
@@ -27,9 +21,8 @@ def imposed(spec: str | Imposed) -> Imposed:
     manner = how[0].strip() if how else "condition"
     if (laws, manner) in _PUBLISHED:
         return _PUBLISHED[laws, manner]
-    parts = [_made(part, lambda name: find("constraints", name)) for part in apart(laws, "&")]
-    chosen = _made(manner, enforcement_class)
-    return Imposed(reduce(and_, parts), chosen, laws if manner == "condition" else f"{laws}:{manner}")
+    chosen = made(manner, enforcement_class)
+    return Imposed(stacked(laws), chosen, laws if manner == "condition" else f"{laws}:{manner}")
 
 
 # The variance stays as it was in HardC, and b is imposed through any quadrature as it is in both.
@@ -39,14 +32,3 @@ _PUBLISHED = {
     ),
     ("conservation", "condition"): Imposed(Conservation(tolerance="exact"), Condition(), "probconserv"),
 }
-
-
-def _made(text: str, kind: Callable[[str], Any]) -> Any:
-    """The object of that name with the options in its brackets."""
-    name, options = called(text)
-    make = kind(name)
-    try:
-        return make(**options)
-    except TypeError as error:
-        known = ", ".join(signature(make).parameters) or "none"
-        raise ValueError(f"`{name}` does not take these options ({error}); it takes {known}.") from None

@@ -106,18 +106,5 @@ def rmsce(ranks: NDArray[np.uint8]) -> Array:
 
 
 def total_error_and_spread(mean: Array, variance: Array, truth: Array) -> Array:
-    """Σ|truth − mean| and √(Σ variance) of each sample, (sample, 2): what `n_merci` is made of."""
+    """Σ|truth − mean| and √(Σ variance) of each sample, (sample, 2): what `scores.n_merci` is made of."""
     return np.stack([np.abs(truth - mean).sum(axis=-1), np.sqrt(variance.sum(axis=-1))], axis=-1)
-
-
-def n_merci(totals: Array) -> Array:
-    """n-MeRCI (mean(q S) − mean(E)) / (max(E) − mean(E)), q the 95 % quantile of E / S; totals (sample, 2) are E, S.
-
-    Whether a sample's uncertainty ranks its error: 0 is best. As in DiverseNO, after Moukari et al., IROS 2019.
-    NaN where all errors are alike, one sample included.
-    """
-    error, spread = totals[:, 0], totals[:, 1]
-    span = error.max() - error.mean()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        q = np.quantile(error / spread, 0.95)
-        return np.asarray((q * spread.mean() - error.mean()) / span if span > 0.0 else np.nan)

@@ -311,7 +311,7 @@ N_MERCI = Score(
     lambda outcome: probabilistic_scores.total_error_and_spread(
         *(outcome.flat(v) for v in (outcome.mean, outcome.variance, outcome.truth))
     ),
-    probabilistic_scores.n_merci,
+    lambda totals: np.asarray(scores.n_merci(totals[:, 0], totals[:, 1])),
 )  # fmt: skip
 
 
