@@ -14,7 +14,7 @@ demo: $(VENV)/.run
 	$(BIN)/lawbound demo --out demo-report
 
 test: $(VENV)/.dev
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 -m "not slow and not browser"
 
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow
@@ -39,7 +39,7 @@ wheel: $(VENV)/.dev
 	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" > $$(echo build/wheel/venv/lib/python*/site-packages)/dependencies.pth
 	$(BIN)/pip --python build/wheel/venv/bin/python install --quiet --no-deps --no-index build/wheel/*.whl
 	cp -r tests build/wheel/tests
-	cd build/wheel && venv/bin/python -P -m pytest -c ../../pyproject.toml --rootdir . -p no:cacheprovider -q -m "not slow" \
+	cd build/wheel && venv/bin/python -P -m pytest -c ../../pyproject.toml --rootdir . -p no:cacheprovider -q -m "not slow and not browser" \
 		tests/test_doctests.py tests/constraints/test_real_input.py tests/lawbound
 
 clean:

@@ -86,7 +86,7 @@ class Drawing:
         grid = part.subplots(len(shown), len(self.methods), sharex=True, sharey=True, squeeze=False)
         for row, (line, name) in enumerate(zip(grid, shown, strict=True)):
             for axes, method in zip(line, self.methods, strict=True):
-                if method != self.methods[0] and self.comparison.inputs.get(method):
+                if method != self.methods[0] and self.found[method].push is not None:
                     before = self.found[self.methods[0]].mean[row]
                     axes.plot(self.comparison.x, before, color=GREY, linewidth=0.9, linestyle=":", zorder=2)
                 self._profile(axes, method, row)

@@ -126,10 +126,11 @@ def _profiles(comparison: Comparison, case: Case) -> Iterator[Drawn]:
 def _families(comparison: Comparison) -> list[list[str]]:
     """Each surrogate with what became of it."""
     found: list[list[str]] = []
+    case = comparison.cases[0].name
     for method in comparison.methods:
         if method == SOLVER:
             continue
-        if not comparison.inputs.get(method) or not found:
+        if comparison.evidence[method, case].push is None or not found:
             found.append([])
         found[-1].append(method)
     return found

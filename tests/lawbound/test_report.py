@@ -132,7 +132,7 @@ def test_best_numbers_are_marked_without_colour(page):
 def test_each_figure_has_words_for_those_who_cannot_see_it(page):
     sources = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
     described = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
-    assert len(sources) == len(described) == 4 + 3  # the second case has no front
+    assert len(sources) == len(described) == 7 + 6  # the second case has no front
     assert all(described)
 
 
@@ -159,7 +159,9 @@ def test_every_metric_of_a_table_is_explained(page):
 def test_csv_rows_are_the_comparisons(files, stefan, pme):
     with files[1].open(newline="") as stream:
         found = list(csv.DictReader(stream))
-    assert list(found[0]) == ["table", "method", "case", "metric", "value", "stderr", "published", "source"]
+    assert list(found[0]) == [
+        *("table", "method", "case", "metric", "value", "stderr", "published", "source", "low", "high")
+    ]
     expected = [(comparison.table, row) for comparison in (stefan, pme) for row in comparison.rows]
     assert len(found) == len(expected)
     for got, (name, row) in zip(found, expected, strict=True):
