@@ -51,6 +51,8 @@ def compare(
     and for data without what is needed.
     """
     dataset = data if isinstance(data, xr.Dataset) else open_dataset(data)
+    if dataset.sizes.get(schema.SAMPLE) == 0:
+        raise ValueError("The data to compare on have no sample; give some that no surrogate was trained on.")
     schema.require(dataset, "The data to compare on")
     surrogates = dict(runs) if isinstance(runs, Mapping) else _loaded(runs)
     if not surrogates:

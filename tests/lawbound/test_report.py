@@ -7,7 +7,6 @@ from html.parser import HTMLParser
 
 import pytest
 
-from lawbound import figures
 from lawbound.comparison import imposed, judge
 from lawbound.evidence import Row
 from lawbound.report import as_json, write_report
@@ -208,7 +207,7 @@ def test_nothing_half_written_is_left_when_drawing_fails(stefan, tmp_path, monke
     def fail(figure):
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr(figures, "to_svg", fail)
+    monkeypatch.setattr("lawbound.report.to_svg", fail)
     with pytest.raises(RuntimeError, match="no ink"):
         written([("Only", stefan)], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
