@@ -8,7 +8,7 @@ PACKAGING := pyproject.toml setup.cfg
 # A current folder on sys.path would let our `datasets` shadow other people's.
 export PYTHONSAFEPATH := 1
 
-.PHONY: demo test slow lint types wheel clean
+.PHONY: demo test slow browser lint types wheel clean
 
 demo: $(VENV)/.run
 	$(BIN)/lawbound demo --out demo-report
@@ -18,6 +18,10 @@ test: $(VENV)/.dev
 
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow
+
+# Needs Chromium on the path.
+browser: $(VENV)/.dev
+	$(BIN)/pytest -m browser
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -76,7 +76,7 @@ def figures_of(comparison: Comparison, case: Case) -> Iterator[Drawn]:
         yield Drawn(
             "laws",
             f"By how much {_listed(drawn)} {'is' if len(drawn) == 1 else 'are'} broken: the largest part of each law's residual, median over "
-            "samples. Dashed, the solver's own: nothing can be expected below it.",
+            "samples. Dashed, the solver's own, to measure by.",
             len(drawn) > 1,
             lambda: law_figures.laws(comparison, case.name),
         )
