@@ -8,16 +8,20 @@ PACKAGING := pyproject.toml setup.cfg
 # A current folder on sys.path would let our `datasets` shadow other people's.
 export PYTHONSAFEPATH := 1
 
-.PHONY: demo test slow lint types wheel clean
+.PHONY: demo test slow browser lint types wheel clean
 
 demo: $(VENV)/.run
 	$(BIN)/lawbound demo --out demo-report
 
 test: $(VENV)/.dev
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 -m "not slow and not browser"
 
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow
+
+# Needs Chromium on the path.
+browser: $(VENV)/.dev
+	$(BIN)/pytest -m browser
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -39,7 +43,7 @@ wheel: $(VENV)/.dev
 	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" > $$(echo build/wheel/venv/lib/python*/site-packages)/dependencies.pth
 	$(BIN)/pip --python build/wheel/venv/bin/python install --quiet --no-deps --no-index build/wheel/*.whl
 	cp -r tests build/wheel/tests
-	cd build/wheel && venv/bin/python -P -m pytest -c ../../pyproject.toml --rootdir . -p no:cacheprovider -q -m "not slow" \
+	cd build/wheel && venv/bin/python -P -m pytest -c ../../pyproject.toml --rootdir . -p no:cacheprovider -q -m "not slow and not browser" \
 		tests/test_doctests.py tests/constraints/test_real_input.py tests/lawbound
 
 clean:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from lawbound import scores
+from lawbound import probabilistic_scores, scores
 from lawbound.constraints.automatic import Automatic
 from lawbound.constraints.bounds import Bounds
 from lawbound.constraints.displacement import Displace
@@ -105,7 +105,7 @@ def judged(prediction: Prediction, data: xr.Dataset) -> dict[str, np.ndarray]:
         fronts = front_position(prediction.sample(SAMPLES).numpy(), x, level[None])
         found["front_rmse"] = np.sqrt(((fronts - there) ** 2).mean(0))
         found["front_bias"] = fronts.mean(0) - there
-        crps = scores.ensemble_crps(fronts.reshape(SAMPLES, -1), there.ravel())
+        crps = probabilistic_scores.ensemble_crps(fronts.reshape(SAMPLES, -1), there.ravel())
         found["front_crps"] = crps.reshape(there.shape)
     return found
 

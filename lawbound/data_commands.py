@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 @app.command(name="list")
 def list_(
-    what: Literal["problems", "surrogates", "constraints", "tables", "pretrained"], *, json: Json = False
+    what: Literal["problems", "surrogates", "constraints", "scores", "tables", "pretrained"],
+    *,
+    json: Json = False,
 ) -> None:
     """Show what is installed, plug-ins included.
 

@@ -1,87 +1,68 @@
-"""Figures of one case of a comparison: profile, mass, front, calibration, and an overview for a page.
+"""Figures of one case of a comparison: profiles, mass, front, calibration, cost, and an overview for a page."""
 
-Colours are Okabe and Ito's, which stay apart for the colour-blind; a method keeps its colour in every figure.
-Curves carry their names where they end, so that nobody has to look up a legend.
-"""
+from collections.abc import Sequence
 
-import io
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, final
+from matplotlib.figure import Figure
 
-import matplotlib
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
+from lawbound.drawing import Drawing
+from lawbound.evidence import Comparison
+from lawbound.ink import INK, WIDTH, parts, style, titled, to_png, to_svg
 
-from lawbound.evidence import NOMINAL, Comparison
-from lawbound.table import SOLVER
+__all__ = [
+    "INK", "calibration", "cost", "extremes", "fronts", "mass", "panel", "pit", "profile", "to_png", "to_svg",
+]  # fmt: skip
 
-Array = NDArray[np.float64]
-
-WIDTH = 7.4  # inches: the text of a journal page; small figures have half of it
-INK, GREY, FAINT = "#1a1a1a", "#6b6b6b", "#efefec"
-#: Okabe and Ito without black, which is the reference, and yellow, which white swallows.
-PALETTE = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-#: The same, dark enough for words on white.
-WORDS = ("#B04E00", "#00619A", "#007455", "#A3457A", "#8A5F00", "#1F6F9F")
-DASHES = ("-", "--", ":")
-_ROUND_OFF = 3e-15  # of a mass of one: a residual below this is rounding and nothing else
-_FLOOR = 2e-17  # what a residual of zero is drawn as, on a logarithmic axis
+COLUMNS = 4  # methods side by side, at most
 _PANEL = 1.7  # inches, height of one profile
-_MANY = 40  # samples drawn one by one, at most
-_LINE = 0.135  # inches between two labels
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_STYLE: Any = {  # newer matplotlib types its keys, older one does not
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 8.0,
-    "mathtext.fontset": "dejavusans",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.linewidth": 0.6,
-    "axes.labelcolor": INK,
-    "axes.labelsize": 8.0,
-    "axes.titlesize": 8.5,
-    "axes.titlelocation": "left",
-    "legend.fontsize": 7.5,
-    "legend.frameon": False,
-    "text.color": INK,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-    "lines.linewidth": 1.4,
-    "lines.solid_capstyle": "round",
-    "svg.fonttype": "path",
-    "svg.hashsalt": "lawbound",
-}
 
 
 def profile(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
-    """First sample at the time of interest: mean ± 2σ of each method beside the solver."""
-    drawing = _Drawing(comparison, case, methods)
-    with _style():
+    """The median sample at the time of interest: mean ± 2σ of each method beside the solver."""
+    drawing = Drawing(comparison, case, methods)
+    with style():
         figure = Figure(figsize=(WIDTH, 0.3 + _PANEL * drawing.rows), layout="constrained")
-        _titled(figure, WIDTH, f"First sample of {drawing.case.name} at t = {comparison.time_of_interest:g}")
+        titled(figure, WIDTH, f"{drawing.told} of {drawing.case.name} at t = {comparison.time_of_interest:g}")
         drawing.profiles(figure)
+    return figure
+
+
+def extremes(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
+    """The best, the median and the worst sample, one below the other; a column for each method.
+
+    Under a constraint the mean as it was before is dotted. Raises `ValueError` for more than four methods.
+    """
+    drawing = Drawing(comparison, case, methods)
+    if len(drawing.methods) > COLUMNS:
+        raise ValueError(f"{len(drawing.methods)} methods do not fit side by side; name at most {COLUMNS}.")
+    with style():
+        figure = Figure(figsize=(WIDTH, 0.5 + 1.45 * len(drawing.case.shown)), layout="constrained")
+        titled(figure, WIDTH, f"{drawing.case.name} at t = {comparison.time_of_interest:g}")
+        drawing.extremes(figure)
+    return figure
+
+
+def pit(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
+    """Where the truth lies in the predicted distributions: flat where they mean what they say."""
+    drawing = Drawing(comparison, case, methods)
+    with style():
+        figure = Figure(figsize=(WIDTH / 2, 3.3), layout="constrained")
+        drawing.pit(figure)
+    return figure
+
+
+def cost(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
+    """Error of the mean against the time that a sample takes; the solver's own time beside it."""
+    drawing = Drawing(comparison, case, methods)
+    with style():
+        figure = Figure(figsize=(WIDTH / 2, 3.3), layout="constrained")
+        drawing.cost(figure, 3.3)
     return figure
 
 
 def mass(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
     """∫u dx against the law's b(t), and what is left between the two; for a single time, the latter by sample."""
-    drawing = _Drawing(comparison, case, methods)
-    with _style():
+    drawing = Drawing(comparison, case, methods)
+    with style():
         figure = Figure(figsize=(WIDTH / 2, 3.3), layout="constrained")
         drawing.mass(figure, 3.3)
     return figure
@@ -89,8 +70,8 @@ def mass(comparison: Comparison, case: str, methods: Sequence[str] | None = None
 
 def fronts(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
     """Where joint samples have their front, against the true one; raises `ValueError` for a case without fronts."""
-    drawing = _Drawing(comparison, case, methods)
-    with _style():
+    drawing = Drawing(comparison, case, methods)
+    with style():
         figure = Figure(figsize=(WIDTH, 0.65 + 0.38 * len(drawing.methods)), layout="constrained")
         drawing.fronts(figure)
     return figure
@@ -98,8 +79,8 @@ def fronts(comparison: Comparison, case: str, methods: Sequence[str] | None = No
 
 def calibration(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
     """How often the truth lies inside central intervals, against how often it should."""
-    drawing = _Drawing(comparison, case, methods)
-    with _style():
+    drawing = Drawing(comparison, case, methods)
+    with style():
         figure = Figure(figsize=(WIDTH / 2, 3.3), layout="constrained")
         drawing.calibration(figure, 3.3)
     return figure
@@ -107,392 +88,21 @@ def calibration(comparison: Comparison, case: str, methods: Sequence[str] | None
 
 def panel(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
     """An overview: profiles above; mass, and fronts (calibration where there are none), below."""
-    drawing = _Drawing(comparison, case, methods)
+    drawing = Drawing(comparison, case, methods)
     heights = (0.3 + _PANEL * drawing.rows, 2.9)
-    with _style():
+    with style():
         figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
-        above, below = _parts(figure, 2, 1, height_ratios=heights, hspace=0.04)
-        left, right = _parts(below, 1, 2, wspace=0.04)
+        above, below = parts(figure, 2, 1, height_ratios=heights, hspace=0.04)
+        left, right = parts(below, 1, 2, wspace=0.04)
         at = f"t = {comparison.time_of_interest:g}"
-        _titled(above, WIDTH, f"a   First sample of {drawing.case.name} at {at}")
+        titled(above, WIDTH, f"a   {drawing.told} of {drawing.case.name} at {at}")
         drawing.profiles(above)
-        _titled(left, WIDTH / 2, "b   The law ∫u dx = b")
+        titled(left, WIDTH / 2, "b   The law ∫u dx = b")
         drawing.mass(left, 2.6)
         if drawing.case.front is not None:
-            _titled(right, WIDTH / 2, f"c   Front at {at}, joint samples")
+            titled(right, WIDTH / 2, f"c   Front at {at}, joint samples")
             drawing.fronts(right, told=False)
         else:
-            _titled(right, WIDTH / 2, f"c   Calibration at {at}")
+            titled(right, WIDTH / 2, f"c   Calibration at {at}")
             drawing.calibration(right, 2.6)
     return figure
-
-
-def to_svg(figure: Figure) -> str:
-    """A stand-alone SVG, the same text for the same figure."""
-    stream = io.StringIO()
-    with _style():
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
-    return stream.getvalue()
-
-
-def to_png(figure: Figure, path: str | Path, *, dpi: int = 200) -> Path:
-    """A bitmap, for places that take no SVG."""
-    with _style():
-        figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
-    return Path(path)
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    """Our settings and matplotlib's own defaults, whatever the user's matplotlibrc says."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
-        yield
-
-
-@final
-class _Drawing:
-    """One case of a comparison, drawn into figures or parts of them."""
-
-    def __init__(self, comparison: Comparison, case: str, methods: Sequence[str] | None) -> None:
-        known = {found.name: found for found in comparison.cases}
-        drawn = [method for method in comparison.methods if method != SOLVER]
-        if case not in known:
-            raise ValueError(f"The comparison has no case `{case}`; it has {', '.join(known)}.")
-        strange = [method for method in methods or () if method not in drawn]
-        if strange:
-            raise ValueError(
-                f"The comparison has no figures of {', '.join(strange)}; it has {', '.join(drawn)}."
-            )
-        self.comparison, self.case = comparison, known[case]
-        self.methods = list(methods) if methods else drawn
-        self._place = {method: i for i, method in enumerate(drawn)}
-        self._now = int(np.abs(comparison.t - comparison.time_of_interest).argmin())
-        self.columns = _per_row(comparison, self.methods)
-        self.rows = -(-len(self.methods) // self.columns)
-
-    def profiles(self, part: FigureBase) -> None:
-        """Small multiples: bands of several methods would hide one another."""
-        grid = part.subplots(self.rows, self.columns, sharex=True, sharey=True, squeeze=False)
-        x, truth, found = self.comparison.x, self.case.truth, self._found
-        low, high = _span([truth, *(found[method].mean for method in self.methods)])
-        for axes, method in zip(grid.flat, self.methods, strict=False):
-            mean, std = found[method].mean, found[method].std
-            colour, dash = self._colour(method), self._dash(method)
-            axes.plot(x, truth, color=INK, linewidth=1.1, zorder=2)
-            axes.fill_between(x, mean - 2 * std, mean + 2 * std, color=colour, alpha=0.25, linewidth=0)
-            axes.plot(x, mean, color=colour, linestyle=dash, zorder=3)
-            if self.case.front is not None:
-                axes.axvline(self.case.front[0], color=GREY, linewidth=0.6, linestyle=(0, (1, 2)), zorder=1)
-                axes.plot(
-                    self.case.front[0], 0, "^", color=INK, markersize=4, clip_on=False, zorder=4,
-                    transform=axes.get_xaxis_transform(),
-                )  # fmt: skip
-            residual = found[method].mass[0, self._now] - self.case.rhs[0, self._now]
-            axes.set_title(method, color=self._word(method), fontweight="bold", pad=14, parse_math=False)
-            axes.text(
-                0, 1.035, f"∫u dx − b = {_power_of_ten(residual)}", transform=axes.transAxes,
-                fontsize=7, color=GREY,
-            )  # fmt: skip
-            axes.set(xlim=(x[0], x[-1]), ylim=(low, high))
-            axes.xaxis.set_major_locator(MaxNLocator(4))
-            axes.yaxis.set_major_locator(MaxNLocator(4))
-        for axes in grid.flat[len(self.methods) :]:
-            axes.set_visible(False)
-        for i, axes in enumerate(grid.flat[: len(self.methods)]):
-            if i + self.columns >= len(self.methods):
-                axes.set_xlabel("$x$")
-                axes.tick_params(labelbottom=True)
-            if i % self.columns == 0:
-                axes.set_ylabel("$u(t, x)$")
-        self._key(part)
-
-    def mass(self, part: FigureBase, height: float) -> None:
-        """Both sides of the law and their difference."""
-        if self.comparison.t.size == 1:
-            self._residual_by_sample(part.subplots())
-            return
-        above, below = part.subplots(2, 1, sharex=True, height_ratios=(1, 1.15))
-        self._both_sides(above, 0.40 * height)
-        self._residual(below, 0.45 * height)
-
-    def _both_sides(self, axes: Axes, height: float) -> None:
-        t, rhs = self.comparison.t, self.case.rhs
-        axes.plot(t, rhs.mean(axis=0), color=INK, linewidth=3.0, alpha=0.85, zorder=2)
-        ends = [(float(rhs[:, -1].mean()), "$b(t)$", INK)]
-        for method in self.methods:
-            masses, colour = self._found[method].mass, self._colour(method)
-            axes.plot(t, masses[:_MANY].T, color=colour, linewidth=0.5, alpha=_faint(masses), zorder=1)
-            axes.plot(t, masses.mean(axis=0), color=colour, linestyle=self._dash(method), zorder=3)
-            ends.append((float(masses[:, -1].mean()), method, self._word(method)))
-        axes.set(ylabel="$\\int u\\,dx$", xlim=(t[0], t[-1]))
-        axes.yaxis.set_major_locator(MaxNLocator(4))
-        _end_labels(axes, ends, height)
-
-    def _residual(self, axes: Axes, height: float) -> None:
-        t, residuals = self.comparison.t, self._residuals()
-        axes.set_yscale("log")
-        ends = []
-        for method, values in residuals.items():
-            colour = GREY if method == SOLVER else self._colour(method)
-            word = GREY if method == SOLVER else self._word(method)
-            dash = (0, (4, 2)) if method == SOLVER else self._dash(method)
-            if method != SOLVER:
-                axes.plot(t, values[:_MANY].T, color=colour, linewidth=0.5, alpha=_faint(values))
-            middle = np.median(values, axis=0)
-            axes.plot(t, middle, color=colour, linestyle=dash, linewidth=1.0 if method == SOLVER else 1.4)
-            ends.append((float(middle[-1]), method, word))
-        axes.set(xlabel="$t$", ylabel="$|\\int u\\,dx - b|$", xlim=(t[0], t[-1]))
-        low, high = self._round_off(residuals)
-        axes.set_ylim(low, high)
-        axes.axhspan(low, self._rounding, color=FAINT, zorder=0, linewidth=0)
-        axes.text(
-            0.02, self._rounding, "round-off", transform=axes.get_yaxis_transform(), va="bottom", fontsize=7,
-            color=GREY, style="italic",
-        )  # fmt: skip
-        _sparse_decades(axes.yaxis, low, high)
-        _end_labels(axes, ends, height)
-
-    def _residual_by_sample(self, axes: Axes) -> None:
-        residuals = self._residuals()
-        axes.set_xscale("log")
-        low, high = self._round_off(residuals)
-        axes.axvspan(low, self._rounding, color=FAINT, zorder=0, linewidth=0)
-        for row, (method, values) in enumerate(residuals.items()):
-            colour = GREY if method == SOLVER else self._colour(method)
-            # Dots of one method are set apart by the golden ratio, which repeats nothing and needs no chance.
-            apart = 0.28 * (2 * (np.arange(len(values)) * 0.618034 % 1.0) - 1)
-            axes.plot(
-                values[:, 0], row + apart, "o", color=colour, markersize=3, alpha=0.45, markeredgewidth=0
-            )
-            middle = float(np.median(values))
-            axes.plot([middle, middle], [row - 0.36, row + 0.36], color=colour, linewidth=1.6)
-        axes.set_yticks(range(len(residuals)))
-        self._name_rows(axes, list(residuals))
-        axes.set(xlim=(low, high), ylim=(len(residuals) - 0.4, -0.6))
-        axes.set_xlabel(
-            f"$|\\int u\\,dx - b|$ at $t$ = {self.comparison.time_of_interest:g}, one dot a sample"
-        )
-        _sparse_decades(axes.xaxis, low, high)
-        axes.text(
-            self._rounding, -0.55, "round-off ", va="top", ha="right", fontsize=7, color=GREY, style="italic"
-        )
-
-    def fronts(self, part: FigureBase, *, told: bool = True) -> None:
-        """One histogram above the other, on one axis; heights are each method's own."""
-        if self.case.front is None:
-            raise ValueError(f"The case `{self.case.name}` has no fronts to draw.")
-        axes = part.subplots()
-        single = bool(np.ptp(self.case.front) <= 1e-9 * max(1.0, float(np.abs(self.case.front).max())))
-        true = float(self.case.front[0]) if single else 0.0
-        drawn: dict[str, Array] = {}
-        for method in self.methods:
-            positions = self._found[method].fronts
-            values = np.array([]) if positions is None else positions - (0.0 if single else self.case.front)
-            drawn[method] = values[np.isfinite(values)]
-        everything = np.concatenate([*drawn.values(), [true]])
-        low, high = np.percentile(everything, [0.5, 99.5])
-        low, high = min(low, true), max(high, true)
-        # Positions are interpolated between stored points: bins of whole spacings show no comb.
-        spacing = float(np.median(np.diff(self.comparison.x)))
-        width = spacing * max(1, round((high - low) / spacing / 50))
-        edges = np.arange(low - 1.5 * width, high + 2.5 * width, width)
-        for row, (method, values) in enumerate(drawn.items()):
-            colour = self._colour(method)
-            axes.axhline(row, color=FAINT, linewidth=0.8, zorder=0)
-            if not values.size:
-                continue
-            counts = np.histogram(values, edges)[0]
-            heights = row - 0.82 * counts / max(1, counts.max())
-            axes.stairs(heights, edges, baseline=row, fill=True, color=colour, alpha=0.35, linewidth=0)
-            axes.stairs(heights, edges, baseline=row, color=colour, linewidth=0.8)
-            axes.plot([values.mean()] * 2, [row, row + 0.1], color=colour, linewidth=2.0, clip_on=False)
-            if told:
-                bias, sd = (self._value(method, metric) for metric in ("front_bias", "front_sd"))
-                axes.text(
-                    1.01, row - 0.1, f"bias {bias}   sd {sd}", transform=axes.get_yaxis_transform(),
-                    fontsize=7, color=GREY,
-                )  # fmt: skip
-        axes.axvline(true, color=INK, linewidth=1.1, zorder=3)
-        axes.text(true, -0.95, "true front", ha="center", va="bottom", fontsize=7.5)
-        axes.set_yticks(range(len(drawn)))
-        self._name_rows(axes, list(drawn))
-        axes.set(xlim=(edges[0], edges[-1]), ylim=(len(drawn) - 0.85, -0.95))
-        what = "front position $x$" if single else "front position minus the true one, $x$"
-        axes.set_xlabel(f"{what} at $t$ = {self.comparison.time_of_interest:g}")
-
-    def calibration(self, part: FigureBase, height: float) -> None:
-        """Below the diagonal a method is too sure, above it too cautious."""
-        axes = part.subplots()
-        axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, zorder=1)
-        ends = []
-        for method in self.methods:
-            covered = self._found[method].coverage
-            axes.plot(
-                NOMINAL, covered, color=self._colour(method), linestyle=self._dash(method), marker="o",
-                markersize=2.8, linewidth=1.2, clip_on=False, zorder=3,
-            )  # fmt: skip
-            ends.append((float(covered[-1]), method, self._word(method)))
-        for where, words, side in (
-            ((0.97, 0.06), "too sure", "right"),
-            ((0.03, 0.94), "too cautious", "left"),
-        ):
-            axes.text(*where, words, ha=side, va="center", fontsize=7, color=GREY, style="italic", zorder=0)
-        ticks = [0, 0.25, 0.5, 0.75, 1]
-        axes.set(xlim=(0, 1), ylim=(0, 1), xticks=ticks, yticks=ticks)
-        axes.set(xlabel="nominal probability of an interval", ylabel="share of points inside it")
-        _end_labels(axes, ends, 0.8 * height)
-
-    @property
-    def _found(self) -> Mapping[str, Any]:
-        return {method: self.comparison.evidence[method, self.case.name] for method in self.methods}
-
-    def _residuals(self) -> dict[str, Array]:
-        """|∫u dx − b| by method, (sample, t); the solver's own first, on the fields as they are stored."""
-        own = np.abs(self.case.mass - self.case.rhs)
-        # An exact zero of the solver is its initial state: no residual to speak of.
-        found = {SOLVER: np.where(own > 0, np.maximum(own, _FLOOR), np.nan if own.any() else _FLOOR)}
-        for method in self.methods:
-            found[method] = np.maximum(np.abs(self._found[method].mass - self.case.rhs), _FLOOR)
-        return found
-
-    @property
-    def _rounding(self) -> float:
-        return _ROUND_OFF * max(1.0, float(np.nanmax(np.abs(self.case.rhs))))
-
-    def _round_off(self, residuals: Mapping[str, Array]) -> tuple[float, float]:
-        """Limits of a residual axis: from below round-off to above everything."""
-        largest = max(
-            float(np.nanmax(values[np.isfinite(values)], initial=0)) for values in residuals.values()
-        )
-        return _FLOOR / 2, max(10 * self._rounding, 4 * largest)
-
-    def _value(self, method: str, metric: str) -> str:
-        value = self.comparison.value(method, self.case.name, metric)
-        return (
-            "–"
-            if value is None
-            else f"{value:+.3f}".replace("-", "−").removeprefix("+" * (metric == "front_sd"))
-        )
-
-    def _name_rows(self, axes: Axes, methods: Sequence[str]) -> None:
-        for label, method in zip(axes.set_yticklabels(methods, parse_math=False), methods, strict=True):
-            label.set_color(GREY if method == SOLVER else self._word(method))
-            label.set_fontsize(8)
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-
-    def _key(self, part: FigureBase) -> None:
-        handles = [
-            Line2D([], [], color=INK, linewidth=1.1, label=SOLVER),
-            Patch(color=GREY, alpha=0.3, linewidth=0, label="mean ± 2σ"),
-        ]
-        if self.case.front is not None:
-            handles.append(
-                Line2D([], [], color=INK, marker="^", linestyle="", markersize=4, label="true front")
-            )
-        # On the title's line, which the layout keeps free.
-        part.legend(
-            handles=handles,
-            loc="upper right",
-            bbox_to_anchor=(1, 1),
-            ncols=len(handles),
-            handlelength=1.6,
-            borderaxespad=0,
-        )
-
-    def _colour(self, method: str) -> str:
-        return PALETTE[self._place[method] % len(PALETTE)]
-
-    def _word(self, method: str) -> str:
-        return WORDS[self._place[method] % len(WORDS)]
-
-    def _dash(self, method: str) -> str:
-        return DASHES[self._place[method] // len(PALETTE) % len(DASHES)]
-
-
-def _per_row(comparison: Comparison, methods: Sequence[str]) -> int:
-    """Panels in a row: a surrogate and what became of it, if that makes even rows; else up to four."""
-    starts = [i for i, method in enumerate(methods) if not comparison.inputs.get(method)]
-    lengths = set(np.diff([*starts, len(methods)])) if starts[:1] == [0] else set()
-    if len(lengths) == 1 and 2 <= (length := int(lengths.pop())) <= 4:
-        return length
-    return len(methods) if len(methods) <= 4 else 3
-
-
-def _span(curves: Sequence[Array]) -> tuple[float, float]:
-    """Limits that show every curve, with room around them; bands may be cut."""
-    values = np.concatenate(curves)
-    values = values[np.isfinite(values)]
-    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
-    room = 0.14 * (high - low) or 0.5
-    return low - room, high + room
-
-
-def _faint(lines: Array) -> float:
-    return float(np.clip(1.5 / len(lines[:_MANY]), 0.06, 0.5))
-
-
-def _power_of_ten(value: float, digits: int = 1) -> str:
-    """3.1e-02 as 3.1×10⁻²."""
-    if value == 0.0 or not np.isfinite(value):
-        return f"{value:g}"
-    mantissa, _, power = f"{value:.{digits}e}".partition("e")
-    return f"{mantissa}×10{str(int(power)).translate(_RAISED)}".replace("-", "−")
-
-
-def _sparse_decades(axis: Any, low: float, high: float) -> None:
-    """A tick at every third decade or so, no minor ones."""
-    decades = np.arange(np.ceil(np.log10(low)), np.floor(np.log10(high)) + 1)
-    step = max(1, -(-decades.size // 6))
-    ticks = [int(decade) for decade in decades[::-1][::step]]
-    axis.set_ticks([10.0**tick for tick in ticks], [f"10{str(tick).translate(_RAISED)}" for tick in ticks])
-    axis.set_ticks([], minor=True)
-
-
-def _end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]], height: float) -> None:
-    """Names at the right ends of curves (value, name, colour), pushed apart where they would collide."""
-    to_axes = axes.transData + axes.transAxes.inverted()
-    wanted = np.array([to_axes.transform((axes.get_xlim()[1], value))[1] for value, _, _ in ends])
-    wanted = np.clip(np.nan_to_num(wanted, nan=0.5), 0.0, 1.0)
-    placed = _apart(wanted, _LINE / height)
-    for (_, name, colour), start, place in zip(ends, wanted, placed, strict=True):
-        axes.plot(
-            [1.005, 1.035],
-            [start, place],
-            color=colour,
-            linewidth=0.6,
-            transform=axes.transAxes,
-            clip_on=False,
-        )
-        axes.text(
-            1.045, place, name, transform=axes.transAxes, color=colour, va="center", fontsize=7.5,
-            parse_math=name.startswith("$b"),
-        )  # fmt: skip
-
-
-def _apart(wanted: Array, gap: float) -> Array:
-    """The nearest positions within [0, 1] that keep a distance; least squares. What is level goes from the top."""
-    count = np.arange(wanted.size)
-    order = np.lexsort((-count, wanted.round(2)))
-    # Less their distance, the positions have to rise: pool those that do not.
-    pools: list[tuple[float, int]] = []
-    for value in wanted[order] - gap * count:
-        pools.append((float(value), 1))
-        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            (a, n), (b, m) = pools[-2:]
-            pools[-2:] = [((n * a + m * b) / (n + m), n + m)]
-    shifted = np.array([value for value, size in pools for _ in range(size)])
-    placed = np.empty_like(wanted)
-    placed[order] = np.clip(shifted, 0.0, max(0.0, 1.0 - gap * count[-1])) + gap * count
-    return placed
-
-
-def _parts(figure: FigureBase, rows: int, columns: int, **options: Any) -> Sequence[FigureBase]:
-    parts: Any = figure.subfigures(rows, columns, **options)
-    return list(parts)
-
-
-def _titled(part: FigureBase, width: float, title: str) -> None:
-    part.suptitle(title, x=0.06 / width, ha="left", fontsize=9, fontweight="bold", parse_math=False)

@@ -122,6 +122,22 @@ def _constraints() -> list[dict[str, Any]]:
     ]
 
 
+def _scores() -> list[dict[str, Any]]:
+    from lawbound.datasets.plugins import load_all
+    from lawbound.score_list import DEFAULTS
+
+    usual = {score.name for score in DEFAULTS}
+    return [
+        {
+            "name": name,
+            "what": score.metric.meaning,
+            "best": {"low": "low", "high": "high", None: "–"}.get(score.metric.aim, f"{score.metric.aim}"),
+            "usual": "yes" if name in usual else "",
+        }
+        for name, score in load_all("scores").items()
+    ]
+
+
 def _tables() -> list[dict[str, Any]]:
     from lawbound.reproduce import TABLES
 
@@ -139,6 +155,7 @@ LISTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "problems": _problems,
     "surrogates": _surrogates,
     "constraints": _constraints,
+    "scores": _scores,
     "tables": _tables,
     "pretrained": _pretrained,
 }

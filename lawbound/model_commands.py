@@ -131,6 +131,8 @@ def compare(
     out: Annotated[Path | None, Parameter(name=["-o", "--out"])] = None,
     times: int = 11,
     seed: int = 0,
+    score: list[str] | None = None,
+    figures: Path | None = None,
     json: Json = False,
 ) -> None:
     """Judge runs, as they are and under constraints, against the solver, on samples held out from training.
@@ -149,9 +151,14 @@ def compare(
         How many of the stored times are judged.
     seed
         Seed of the joint samples.
+    score
+        A name that `lawbound list scores` shows, as often as you like; without any, the usual ones.
+    figures
+        Folder for every figure as SVG and PNG, and films of planes.
     """
     from lawbound.comparison import compare as compared_by
-    from lawbound.comparison import imposed
+    from lawbound.comparison import imposed, scored_by
+    from lawbound.figure_list import check_folder, write_figures
     from lawbound.report import as_json, check_path, write_report
     from lawbound.table import print_comparison
 
@@ -162,11 +169,18 @@ def compare(
             raise ValueError(f"--times {times}; judge at least one time.")
         if out is not None:
             check_path(out)
+        if figures is not None:
+            check_folder(figures)
+        scores = [scored_by(name) for name in score] if score else None
     with progress("judging") as advance:
-        result = compared_by(runs, data, constraints, times=times, seed=seed, on_progress=advance)
+        result = compared_by(
+            runs, data, constraints, times=times, seed=seed, scores=scores, on_progress=advance
+        )
     if out is not None:
         options = ["--data", str(data), "--times", str(times), "--seed", str(seed), "--out", str(out)]
         options += [word for spec in specs for word in ("--constraint", spec)]
+        options += [word for name in score or () for word in ("--score", name)]
+        options += ["--figures", str(figures)] if figures is not None else []
         command = shlex.join(["lawbound", "compare", *map(str, runs), *options])
         settings = {
             "runs": [str(run) for run in runs],
@@ -175,6 +189,8 @@ def compare(
             "times": times,
             "seed": seed,
         }
+        if score:
+            settings["scores"] = score
         with progress("drawing the report"):
             files = write_report(
                 [(result.table, result)],
@@ -183,10 +199,15 @@ def compare(
                 config=settings,
                 command=command,
             )
+    if figures is not None:
+        with progress("drawing figures"):
+            drawn = write_figures([(result.table, result)], figures)
     if json:
         print_json(as_json([(result.table, result)], result.table))
         return
     print_comparison(console, result)
+    if figures is not None:
+        console.print(f"{figures}: {len(drawn)} files of figures.", highlight=False)
     if out is not None:
         console.print("Written: " + ", ".join(str(file) for file in files), highlight=False)
 

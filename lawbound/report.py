@@ -17,16 +17,20 @@ from threading import get_ident
 from typing import Any, final
 
 from jinja2 import Environment, StrictUndefined
-from matplotlib.figure import Figure
 
-from lawbound import figures, table
-from lawbound.evidence import FRONT_SAMPLES, Case, Comparison
+from lawbound import table
+from lawbound.evidence import Case, Comparison
+from lawbound.figure_list import figures_of
+from lawbound.ink import to_svg
+from lawbound.plane_figures import film, has_planes
+from lawbound.reference import SOLVER
+from lawbound.score import Metric
 
 #: Tells our reports from other people's files; it stands at the head of the template.
 _MARK = '<meta name="generator" content="lawbound"'
-_CSV = ("table", "method", "case", "metric", "value", "stderr", "published", "source")
+_CSV = ("table", "method", "case", "metric", "value", "stderr", "published", "source", "low", "high")
 _VERSIONS = ("lawbound", "numpy", "scipy", "torch", "xarray", "matplotlib")
-_GROUPS = {"mean": "Mean", "spread": "Distribution", "front": "Front", "other": "Other"}
+_GROUPS = {"mean": "Mean", "spread": "Distribution", "front": "Front", "law": "Laws", "other": "Other"}
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -121,6 +125,7 @@ class _Figure:
     source: str
     caption: str
     wide: bool
+    still: str = ""  # instead of what moves, for paper and for readers who want nothing to move
 
 
 def _html(
@@ -130,16 +135,22 @@ def _html(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(files("lawbound").joinpath("report.html").read_text(encoding="utf-8"))
-    used = {row.metric for _, comparison in comparisons for row in comparison.rows}
     return template.render(
         title=title,
         sections=[_section(heading, comparison) for heading, comparison in comparisons],
-        glossary=[metric for metric in table.METRICS if metric.key in used],
+        glossary=_glossary(comparisons),
         symbols={"best": table.BEST, "absent": table.ABSENT, "plus_minus": table.PLUS_MINUS},
         config=[(key, _plain(value)) for key, value in config.items()],
         command=command,
+        hashes=list({item: None for _, comparison in comparisons for item in comparison.hashes.items()}),
         versions=[(name, version(name)) for name in _VERSIONS] + [("python", platform.python_version())],
     )
+
+
+def _glossary(comparisons: Sequence[tuple[str, Comparison]]) -> list[Metric]:
+    """Every column's metric, each once."""
+    metrics = [metric for _, comparison in comparisons for metric in table.known_metrics(comparison)]
+    return list({metric.key: metric for metric in metrics}.values())
 
 
 def _section(heading: str, comparison: Comparison) -> dict[str, Any]:
@@ -185,7 +196,7 @@ def _method(comparison: Comparison, section: table.Section, i: int) -> dict[str,
     cells = [column.cells[i] for column in section.columns]
     return {
         "name": name,
-        "kind": "solver" if name == table.SOLVER else "lawful" if comparison.inputs.get(name) else "free",
+        "kind": "solver" if name == SOLVER else "lawful" if comparison.inputs.get(name) else "free",
         "cells": [_cell(cell, column) for cell, column in zip(cells, section.columns, strict=True)],
         "published": [
             _padded(cell.published, column) if cell and cell.published else None
@@ -201,11 +212,14 @@ def _cell(cell: table.Cell | None, column: table.Column) -> dict[str, Any] | Non
         return None
     row = cell.row
     error = "" if row.stderr is None else f" {table.PLUS_MINUS} {row.stderr:.6g}"
+    interval = (
+        "" if row.low is None or row.high is None else f"; 95 % interval {row.low:.4g} to {row.high:.4g}"
+    )
     return {
         "value": _padded(cell.number, column),
         "error": _typeset(cell.number.error) + _padding(cell.number, column) if cell.number.error else "",
         "best": cell.best,
-        "exact": f"{row.value:.6g}{error}" + (f"; {row.source}" if row.source else ""),
+        "exact": f"{row.value:.6g}{error}{interval}" + (f"; {row.source}" if row.source else ""),
     }
 
 
@@ -241,7 +255,7 @@ def _told(comparison: Comparison) -> dict[str, Any]:
     """Which declared inputs each method used beyond the data that its surrogate saw."""
     by_inputs: dict[tuple[str, ...], list[str]] = {}
     for method in comparison.methods:
-        if method != table.SOLVER:
+        if method != SOLVER:
             by_inputs.setdefault(tuple(comparison.inputs.get(method, ())), []).append(method)
     return {
         "source": comparison.rhs_source,
@@ -260,42 +274,16 @@ def _in_words(name: str) -> str:
 
 
 def _figures(comparison: Comparison, case: Case) -> Iterator[_Figure]:
-    count = case.samples.size
-    samples = f"{count} sample{'s' * (count != 1)}"
-    yield _drawn(
-        figures.profile(comparison, case.name),
-        "Mean (line) with ± 2σ (band) of each method beside the solver (dark), for one sample. Above each panel: "
-        "by how much this mean breaks the law.",
-        wide=True,
-    )
-    if case.front is not None:
-        yield _drawn(
-            figures.fronts(comparison, case.name),
-            f"Where the front is in {FRONT_SAMPLES} joint samples for each of {samples}. Every histogram has its own height; the tick below "
-            "it is its mean.",
-            wide=True,
-        )
-    totals = " No law is stated: b is the solver's own total." if comparison.rhs_source == "none" else ""
-    yield _drawn(
-        figures.mass(comparison, case.name),
-        f"How far ∫u dx is from b: a dot for each of {samples}, a bar at their median. The solver's is that of its "
-        f"fields as they are stored.{totals}"
-        if comparison.t.size == 1
-        else "Above, ∫u dx against b(t): mean over samples (thick) and samples (thin). Below, the distance of the "
-        "two: median over samples; dashed, that of the solver's fields as they are stored." + totals,
-        wide=False,
-    )
-    yield _drawn(
-        figures.calibration(comparison, case.name),
-        "How many points lie inside central intervals of each nominal probability. On the diagonal, a standard "
-        "deviation means what it says.",
-        wide=False,
-    )
+    for drawn in figures_of(comparison, case):
+        yield _Figure(_inline("svg+xml", to_svg(drawn.make()).encode()), drawn.caption, drawn.wide)
+    if has_planes(comparison, case.name):
+        moving, still = film(comparison, case.name)
+        caption = f"The median sample from t = {comparison.t[0]:g} to {comparison.t[-1]:g}, over and over; below, mean minus solver."
+        yield _Figure(_inline("webp", moving), caption, True, _inline("webp", still))
 
 
-def _drawn(figure: Figure, caption: str, *, wide: bool) -> _Figure:
-    encoded = base64.b64encode(figures.to_svg(figure).encode()).decode()
-    return _Figure(f"data:image/svg+xml;base64,{encoded}", caption, wide)
+def _inline(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _plain(value: object) -> str:

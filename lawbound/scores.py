@@ -48,16 +48,6 @@ def gaussian_crps(mean: Array, variance: Array, truth: Array) -> Array:
     return np.asarray((sigma * (z * (2 * ndtr(z) - 1) + 2 * density - 1 / np.sqrt(np.pi))).mean(axis=-1))
 
 
-def ensemble_crps(members: Array, truth: Array) -> Array:
-    """Fair CRPS of an ensemble, E|X − y| − ½ E|X − X′| without the pairs X = X′; members (member, sample)."""
-    m = len(members)
-    ordered = np.sort(members, axis=0)
-    # Σ_{i<j} (x_j − x_i) = Σ_i (2i − m + 1) x_i for ordered x, i from 0.
-    ranks = 2 * np.arange(m) - m + 1
-    spread = np.tensordot(ranks, ordered, axes=1) / (m * (m - 1))
-    return np.asarray(np.abs(members - truth).mean(axis=0) - spread)
-
-
 def coverage(mean: Array, variance: Array, truth: Array, nominal: Array) -> Array:
     """Share of points inside the central intervals of the given nominal probabilities; (sample, nominal)."""
     z = np.abs(truth - mean) / np.sqrt(np.maximum(variance, VARIANCE_FLOOR))

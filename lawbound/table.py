@@ -8,7 +8,7 @@ section 5.3: one or two digits), values to the same place. Files have every digi
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import final
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -16,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from lawbound.evidence import Case, Comparison, Row
+from lawbound.reference import SOLVER
+from lawbound.score import Metric
 
-SOLVER = "solver"
 ABSENT, BEST, PLUS_MINUS, PUBLISHED = "–", "✓", "±", "known value"
 _ROUND_OFF = 1e-13  # a conservation error below this is nothing but round-off
 _FEWEST, _MOST = 2, 4  # digits of a value, however large or small its error
@@ -27,71 +28,6 @@ _GAP, _NAME_WIDTH = 2, 28
 _ASCII = str.maketrans("✓–×−↓↑→·∫≤²σ‖", "*-x-v^>;S<2s|") | {ord(PLUS_MINUS): "+-", ord("…"): "..."}
 
 
-@final
-@dataclass(frozen=True)
-class Metric:
-    """What a column shows. `aim` is where its best value lies, None where there is no such thing."""
-
-    key: str
-    label: str
-    group: Literal["mean", "spread", "front", "other"]
-    aim: Literal["low", "high"] | float | None
-    meaning: str
-
-    @property
-    def arrow(self) -> str:
-        """Which way is better."""
-        if self.aim is None or isinstance(self.aim, str):
-            return {"low": "↓", "high": "↑", None: ""}[self.aim]
-        return f"→{self.aim:g}"
-
-    def regret(self, value: float) -> float:
-        """How far from best, up to a constant; infinite where nothing is best."""
-        if self.aim is None or not math.isfinite(value):
-            return math.inf
-        if isinstance(self.aim, str):
-            return value if self.aim == "low" else -value
-        return abs(value - self.aim)
-
-
-METRICS = (
-    Metric(
-        "ce", "CE", "mean", 0.0, "Conservation error, ∫ mean dx − b(t): by how much the mean breaks the law."
-    ),
-    Metric("mse", "MSE", "mean", "low", "Mean squared error of the mean, over the stored points."),
-    Metric("rel_l2", "rel. L2", "mean", "low", "‖mean − truth‖ / ‖truth‖; 0.1 is an error of ten per cent."),
-    Metric("bc_max", "BC max", "mean", "low", "Largest distance from the declared wall values."),
-    Metric(
-        "ll",
-        "LL",
-        "spread",
-        "high",
-        "Log-likelihood of the truth under the Gaussian of each point, averaged. Rewards small errors and honest "
-        "standard deviations at once.",
-    ),
-    Metric(
-        "crps",
-        "CRPS",
-        "spread",
-        "low",
-        "Continuous ranked probability score: the absolute error of a distribution, in the units of u.",
-    ),
-    Metric(
-        "coverage95",
-        "cover95",
-        "spread",
-        0.95,
-        "Share of points where the truth lies in the central 95 % interval. Less is too sure, more is too cautious.",
-    ),
-    Metric(
-        "front_bias", "front bias", "front", 0.0, "Mean front position of joint samples minus the true one."
-    ),
-    Metric(
-        "front_sd", "front sd", "front", None, "Standard deviation of the front position of joint samples."
-    ),
-    Metric("front_rmse", "front RMSE", "front", "low", "Root mean square error of those front positions."),
-    Metric("front_crps", "front CRPS", "front", "low", "CRPS of those front positions, in the units of x."),
-)
 _NOT_SHOWN = ("front_mean",)  # the bias says it, against the truth
 
 #: Where a law's right-hand side comes from, in words.
@@ -156,7 +92,7 @@ class Section:
 def sections(comparison: Comparison) -> Iterator[Section]:
     """One for each case, in order."""
     methods = (SOLVER, *(method for method in comparison.methods if method != SOLVER))
-    metrics = [*METRICS, *_strangers(comparison)]
+    metrics = [*known_metrics(comparison), *_strangers(comparison)]
     for case in comparison.cases:
         found = {(row.method, row.metric): row for row in comparison.rows if row.case == case.name}
         used = {metric for _, metric in found}
@@ -224,11 +160,20 @@ class TerminalTable:
             yield said(line, "dim")
 
 
+def known_metrics(comparison: Comparison) -> list[Metric]:
+    """The columns that the comparison describes; those of one group stand side by side."""
+    metrics = [metric for metric in comparison.metrics if metric.key not in _NOT_SHOWN]
+    groups = list(dict.fromkeys(metric.group for metric in metrics))
+    return sorted(metrics, key=lambda metric: groups.index(metric.group))
+
+
 def _strangers(comparison: Comparison) -> list[Metric]:
-    """Scores that this file does not know: a plug-in's."""
-    known = {*_NOT_SHOWN, *(metric.key for metric in METRICS)}
+    """Scores that nobody describes."""
+    known = {*_NOT_SHOWN, *(metric.key for metric in comparison.metrics)}
     names = dict.fromkeys(row.metric for row in comparison.rows if row.metric not in known)
-    return [Metric(name, name, "other", None, "A score that a plug-in brings.") for name in names]
+    return [
+        Metric(name, name, "other", None, "A score that its comparison does not describe.") for name in names
+    ]
 
 
 def _column(metric: Metric, rows: Sequence[Row | None]) -> Column:

@@ -6,6 +6,9 @@ import numpy as np
 
 from lawbound.evidence import Case, Comparison, Imposed
 
+_ROUND_OFF = 1e-12  # of a total of one
+_UNCHANGED = 5e-4  # a relative change below this is none: it would be written as 0.0 %
+
 
 def verdict(result: Comparison, bases: Sequence[str], constraints: Sequence[Imposed]) -> str:
     """What enforcement did to the law, the squared error and the likelihood; computed, whichever way it went."""
@@ -46,9 +49,32 @@ def _law_kept(result: Comparison, bases: Sequence[str], lawful: Sequence[str]) -
 
     size = max(1.0, *(float(np.abs(case.rhs).max()) for case in result.cases))
     before, after = residual(bases), residual(lawful)
-    kept = "to round-off" if after <= 1e-12 * size else "only approximately"
     told = f"largest residual {after:.1e}, before {before:.1e}".replace("e-0", "e-")
-    return f"Once imposed, ∫u dx = b(t) holds {kept}: {told}."
+    if after <= _ROUND_OFF * size:
+        return f"Once imposed, ∫u dx = b(t) holds to round-off: {told}."
+    if _within_tolerance(result, lawful):
+        least = min(
+            float(case.tolerance[case.tolerance > 0.0].min())
+            for case in result.cases
+            if case.tolerance is not None
+        )
+        known = f"{least:.1e}".replace("e-0", "e-")
+        return (
+            f"Once imposed, ∫u dx = b(t) holds to the tolerance that b is known to ({known} or more): {told}."
+        )
+    return f"Once imposed, ∫u dx = b(t) holds only approximately: {told}."
+
+
+def _within_tolerance(result: Comparison, lawful: Sequence[str]) -> bool:
+    """Whether every residual is at most what the data say that the law is known to, or round-off."""
+    for case in result.cases:
+        if case.tolerance is None or not (case.tolerance > 0.0).any():
+            return False
+        allowed = np.maximum(case.tolerance, _ROUND_OFF * np.maximum(1.0, np.abs(case.rhs)))
+        for method in lawful:
+            if (np.abs(result.evidence[method, case.name].mass - case.rhs) > allowed).any():
+                return False
+    return True
 
 
 def _changes(
@@ -66,11 +92,11 @@ def _changes(
 
 def _directions(changes: Sequence[tuple[float, float]]) -> str:
     """`fell in 2, rose in 1 of 3`."""
-    known = [new - old for old, new in changes if np.isfinite(new - old)]
+    known = [new / old - 1.0 for old, new in changes if np.isfinite(new - old)]
     counts = {
-        "fell": sum(change < 0 for change in known),
-        "rose": sum(change > 0 for change in known),
-        "stayed": sum(change == 0 for change in known),
+        "fell": sum(change <= -_UNCHANGED for change in known),
+        "rose": sum(change >= _UNCHANGED for change in known),
+        "stayed": sum(abs(change) < _UNCHANGED for change in known),
     }
     return ", ".join(f"{verb} in {count}" for verb, count in counts.items() if count) + f" of {len(known)}"
 
@@ -89,4 +115,9 @@ def _percent(ratio: float) -> str:
         return "–"
     if ratio >= 10.0:
         return f"×{ratio:.0f}"
-    return f"{100 * (ratio - 1):+.{int(ratio < 0.01)}f} %".replace("-", "−")
+    change = ratio - 1.0
+    if abs(change) < _UNCHANGED:
+        return "unchanged"
+    # A tenth is written where whole per cents would say nothing, or everything.
+    tenths = abs(change) < 0.0095 or ratio < 0.01
+    return f"{100 * change:+.{int(tenths)}f} %".replace("-", "−")

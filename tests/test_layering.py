@@ -42,6 +42,7 @@ ALONE = {
     "datasets/executors.py": {"distributed"},
     "datasets/torch_view.py": {"torch"},
     "datasets/torch_loader.py": {"torch"},
+    "lawbound/plane_figures.py": {"PIL"},  # matplotlib brings it
 }
 
 

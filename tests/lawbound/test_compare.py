@@ -100,6 +100,8 @@ def test_json_has_every_row_and_no_nan(stefan_test):
         "stderr",
         "published",
         "source",
+        "low",
+        "high",
     }
 
 

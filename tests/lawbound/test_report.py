@@ -7,7 +7,6 @@ from html.parser import HTMLParser
 
 import pytest
 
-from lawbound import figures
 from lawbound.comparison import imposed, judge
 from lawbound.evidence import Row
 from lawbound.report import as_json, write_report
@@ -132,7 +131,7 @@ def test_best_numbers_are_marked_without_colour(page):
 def test_each_figure_has_words_for_those_who_cannot_see_it(page):
     sources = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
     described = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
-    assert len(sources) == len(described) == 4 + 3  # the second case has no front
+    assert len(sources) == len(described) == 7 + 6  # the second case has no front
     assert all(described)
 
 
@@ -159,7 +158,9 @@ def test_every_metric_of_a_table_is_explained(page):
 def test_csv_rows_are_the_comparisons(files, stefan, pme):
     with files[1].open(newline="") as stream:
         found = list(csv.DictReader(stream))
-    assert list(found[0]) == ["table", "method", "case", "metric", "value", "stderr", "published", "source"]
+    assert list(found[0]) == [
+        *("table", "method", "case", "metric", "value", "stderr", "published", "source", "low", "high")
+    ]
     expected = [(comparison.table, row) for comparison in (stefan, pme) for row in comparison.rows]
     assert len(found) == len(expected)
     for got, (name, row) in zip(found, expected, strict=True):
@@ -206,7 +207,7 @@ def test_nothing_half_written_is_left_when_drawing_fails(stefan, tmp_path, monke
     def fail(figure):
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr(figures, "to_svg", fail)
+    monkeypatch.setattr("lawbound.report.to_svg", fail)
     with pytest.raises(RuntimeError, match="no ink"):
         written([("Only", stefan)], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
