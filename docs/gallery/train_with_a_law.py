@@ -1,12 +1,13 @@
-"""Train a network that obeys at every step.
-
-    python docs/gallery/train_with_a_law.py
+"""
+Train a network that obeys at every step
+========================================
 
 A small network maps the Stefan problem's u* to mean and variance of the temperature at all times. A layer behind it makes
 both lawful, mass known and 0 ≤ u ≤ 1, and the loss is the CRPS of what comes out: the network learns what to say so that the
 lawful prediction is good. Without the layer the same network breaks the law at every step.
 """
 
+import matplotlib.pyplot as plt
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +16,7 @@ from lawbound.constraints.bounds import Bounds
 from lawbound.constraints.conservation import Conservation
 from lawbound.constraints.layer import ConstraintLayer
 from lawbound.datasets.split import of_split
+from lawbound.figures import GREY, PALETTE
 from lawbound.surrogates.losses import gaussian_crps
 
 STEPS = 150
@@ -64,10 +66,20 @@ def train(steps: int = STEPS, *, lawful: bool = True, seed: int = 0) -> tuple[li
     return losses, misses
 
 
+# %%
+# Without the layer and with it, from the same weights and on the same batches.
 if __name__ == "__main__":
-    for lawful in (False, True):
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4))
+    for lawful, colour in ((False, GREY), (True, PALETTE[1])):
         losses, misses = train(lawful=lawful)
+        word = "with" if lawful else "without"
         print(
-            f"{'with' if lawful else 'without'} the layer: CRPS {losses[0]:.4f} → {sum(losses[-10:]) / 10:.4f}, "
+            f"{word} the layer: CRPS {losses[0]:.4f} → {sum(losses[-10:]) / 10:.4f}, "
             f"the total is off by at most {max(misses):.2g}"
         )
+        left.semilogy(losses, color=colour, linewidth=1.4, label=f"{word} the layer")
+        right.semilogy([max(miss, 1e-17) for miss in misses], color=colour, linewidth=1.4)
+    left.set(xlabel="step", ylabel="CRPS", title="What it learns")
+    left.legend()
+    right.set(xlabel="step", ylabel="largest |∫u dx − b|", title="What it breaks", ylim=(1e-17, 1.0))
+    plt.show()
