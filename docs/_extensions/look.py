@@ -16,7 +16,6 @@ ORDER = [
     "calibrated_and_lawful.py",
     "train_with_a_law.py",
     "orders_of_convergence.py",
-    "local_conservation.py",
     "*",
 ]
 

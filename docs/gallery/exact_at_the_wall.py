@@ -10,6 +10,7 @@ length that is learned; here it is given.
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.ticker import NullFormatter
 
 from lawbound.constraints.operator import KernelLift
 from lawbound.figures import GREY, INK, PALETTE
@@ -65,5 +66,6 @@ right.loglog(h, 2.0 * h, ":", color=GREY)
 right.text(h[-1], 0.30, "overwritten: the whole miss", color=PALETTE[0], fontsize=9, va="bottom")
 right.text(h[2], jumps[2][1] * 0.42, "lifted", color=PALETTE[1], fontsize=9)
 right.text(h[-2], 2.4 * h[-2] * 0.35, "order 1", color=GREY, fontsize=9)
+right.xaxis.set_minor_formatter(NullFormatter())
 right.set(xlabel="mesh width", title="Jump beside the wall", ylim=(1e-3, 1.0))
 plt.show()

@@ -50,7 +50,7 @@ for (title, (name, value)), colour in zip(CASES.items(), PALETTE, strict=False):
     axes.loglog(COUNTS, found, "o-", color=colour, markersize=4)
     axes.text(COUNTS[-1] * 1.06, found[-1], f"{title}: {order:.2f}", color=colour, va="center", fontsize=9)
 axes.loglog(COUNTS, 1.2e-3 * (COUNTS[0] * h) ** 2, ":", color=GREY, linewidth=1.2)
-axes.text(COUNTS[2], 1.9e-4, "order 2", color=GREY, fontsize=9)
+axes.text(COUNTS[4] * 1.02, 8.2e-5, "order 2", color=GREY, fontsize=9)
 axes.set(
     xlabel="cells", ylabel="mean error", xlim=(22, 520), title="Errors of cell averages, and their orders"
 )
