@@ -14,6 +14,8 @@ os.environ.setdefault(
     "NUMBA_CACHE_DIR", str(ROOT / "build" / "numba" / hashlib.sha256(_SOURCES).hexdigest()[:16])
 )
 os.environ.setdefault("MPLBACKEND", "Agg")
+# The gallery's networks are too small to share out: a second thread costs more than it gives.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(DOCS / "_extensions"))
 
 import look  # noqa: E402
