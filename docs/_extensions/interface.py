@@ -102,7 +102,7 @@ def _entry(module: ModuleType, name: str) -> str:
 
 def _listed(app: Sphinx, page: str, source: list[str]) -> None:
     """Pages that Markdown only links to stand in the site's tree as well, without a directive that GitHub would show."""
-    below = {"families/README": "families/*", "constraints": "constraints/*\nplugin/README"}.get(page)
+    below = {"families/README": "*", "constraints": "constraints/*\nplugin/README"}.get(page)
     if below:
         source[0] += f"\n```{{toctree}}\n:hidden:\n:glob:\n\n{below}\n```\n"
 
