@@ -53,7 +53,8 @@ html_math_renderer = "mathml"
 html_sidebars = {"index": [], "walk": [], "faq": []}
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
-    "header_links_before_dropdown": 6,
+    "navbar_persistent": ["search-button"],
+    "header_links_before_dropdown": 8,
     "show_prev_next": False,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
@@ -70,6 +71,7 @@ sphinx_gallery_conf = {
     "reset_modules": ("matplotlib", look.style),
     "image_scrapers": ("matplotlib",),
     "abort_on_example_error": True,
+    "thumbnail_size": (420, 230),
     "download_all_examples": False,
     "notebook_extensions": set(),
     "show_memory": False,

@@ -22,7 +22,9 @@ from lawbound.surrogates.residual_covariance import learn
 # Fluid over a wall that moves back and forth. The "surrogate" is the mean of the training samples, which knows no parameter at all:
 # the worst that a surrogate can be.
 data = lb.generate("stokes", 60, nx=65, nt=9, seed=3)
-train, held, test = (data.isel(sample=part) for part in (slice(0, 20), slice(20, 56), slice(56, 60)))
+train, held, test = (
+    data.isel(sample=part) for part in (slice(0, 20), slice(20, 56), slice(56, 60))
+)
 layout = Layout.of(data, ("u",))
 mean = torch.from_numpy(layout.state(train)).mean(0)
 
@@ -51,14 +53,18 @@ def told(prediction):
     """The prediction, conditioned on the values at both walls."""
     rows = torch.from_numpy(walls)
     tolerance = torch.full((*truth.shape[:2], 2), 1e-6, dtype=torch.float64)
-    update = condition(prediction.means, prediction.covariance, rows, truth @ rows.mT, tolerance, 0.0)
+    update = condition(
+        prediction.means, prediction.covariance, rows, truth @ rows.mT, tolerance, 0.0
+    )
     return update.means[0]
 
 
 apart = told(predict(test))
 together = told(learned.applied_to(predict(test)))
 for name, found in (("independent points", apart), ("learned covariance", together)):
-    print(f"{name}: root mean square error {(found - truth).square().mean().sqrt():.4f}")
+    print(
+        f"{name}: root mean square error {(found - truth).square().mean().sqrt():.4f}"
+    )
 
 # %%
 # With independent points the wall moves and nothing else does.
@@ -68,12 +74,41 @@ figure, all_axes = plt.subplots(1, 3, figsize=(11.0, 3.4), sharex=True, sharey=T
 for number, axes in enumerate(all_axes):
     axes.plot(x, mean[at], color=GREY, label="surrogate")
     axes.plot(
-        x, apart[number, at], color=PALETTE[0], linewidth=1.3, label="told the walls: independent points"
+        x,
+        apart[number, at],
+        color=PALETTE[0],
+        linewidth=1.3,
+        label="told the walls: independent points",
     )
-    axes.plot(x, together[number, at], color=PALETTE[1], label="told the walls: learned covariance")
-    axes.plot(x, truth[number, at], color=INK, linewidth=1.0, linestyle=(0, (2, 1.5)), label="solver")
-    axes.plot(x[0], truth[number, at, 0], "o", color=INK, markersize=5, clip_on=False, zorder=5)
+    axes.plot(
+        x,
+        together[number, at],
+        color=PALETTE[1],
+        label="told the walls: learned covariance",
+    )
+    axes.plot(
+        x,
+        truth[number, at],
+        color=INK,
+        linewidth=1.0,
+        linestyle=(0, (2, 1.5)),
+        label="solver",
+    )
+    axes.plot(
+        x[0],
+        truth[number, at, 0],
+        "o",
+        color=INK,
+        markersize=5,
+        clip_on=False,
+        zorder=5,
+    )
     axes.set(xlabel="$x$", title=f"Test sample {number + 1}", xlim=(0.0, 0.4))
 all_axes[0].set_ylabel("$u$ half-way in time")
-figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
+figure.legend(
+    *all_axes[0].get_legend_handles_labels(),
+    loc="outside lower center",
+    ncols=4,
+    fontsize=9,
+)
 plt.show()

@@ -48,11 +48,21 @@ for (title, (name, value)), colour in zip(CASES.items(), PALETTE, strict=False):
     order = np.polyfit(np.log(h), np.log(found), 1)[0]
     print(f"{title:22s} order {order:.2f}")
     axes.loglog(COUNTS, found, "o-", color=colour, markersize=4)
-    axes.text(COUNTS[-1] * 1.06, found[-1], f"{title}: {order:.2f}", color=colour, va="center", fontsize=9)
+    axes.text(
+        COUNTS[-1] * 1.06,
+        found[-1],
+        f"{title}: {order:.2f}",
+        color=colour,
+        va="center",
+        fontsize=9,
+    )
 axes.loglog(COUNTS, 1.2e-3 * (COUNTS[0] * h) ** 2, ":", color=GREY, linewidth=1.2)
 axes.text(COUNTS[4] * 1.02, 8.2e-5, "order 2", color=GREY, fontsize=9)
 axes.set(
-    xlabel="cells", ylabel="mean error", xlim=(22, 520), title="Errors of cell averages, and their orders"
+    xlabel="cells",
+    ylabel="mean error",
+    xlim=(22, 520),
+    title="Errors of cell averages, and their orders",
 )
 axes.set_xticks([25, 50, 100, 200], ["25", "50", "100", "200"])
 axes.minorticks_off()

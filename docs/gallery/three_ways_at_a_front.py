@@ -30,23 +30,47 @@ truth, x = data.u.values[:, 0], data.x.values
 falling = MASS & FALLING & lb.constraints.Bounds(0.0, 1.0)
 repaired = {
     "network": free,
-    "projected (HardC)": lb.enforce(free, MASS, Project(covariance="kept")).prediction,
+    "projected (HardC)": lb.enforce(
+        free, MASS, Project(covariance="kept")
+    ).prediction,
     "conditioned (ProbConserv)": lb.enforce(free, MASS, "condition").prediction,
-    "moved (displace)": lb.enforce(free, falling, Displace(otherwise="nearest")).prediction,
+    "moved (displace)": lb.enforce(
+        free, falling, Displace(otherwise="nearest")
+    ).prediction,
 }
 
 figure, all_axes = plt.subplots(1, 4, figsize=(11.0, 3.3), sharex=True, sharey=True)
-for axes, (name, prediction), colour in zip(all_axes, repaired.items(), (GREY, *PALETTE), strict=False):
+for axes, (name, prediction), colour in zip(
+    all_axes, repaired.items(), (GREY, *PALETTE), strict=False
+):
     mean, std = prediction.mean[:, 0].numpy(), prediction.std[:, 0].numpy()
     error = ((mean - truth) ** 2).mean()
-    gap = np.abs(mean @ data.x_weights.values - data.law_conservation_rhs.values[:, 0]).max()
-    print(f"{name:26s} MSE {1e4 * error:6.1f}e-4    the total is off by at most {gap:.0e}")
-    axes.fill_between(x, mean[0] - 2 * std[0], mean[0] + 2 * std[0], color=colour, alpha=0.25, linewidth=0)
+    gap = np.abs(
+        mean @ data.x_weights.values - data.law_conservation_rhs.values[:, 0]
+    ).max()
+    print(
+        f"{name:26s} MSE {1e4 * error:6.1f}e-4    the total is off by at most {gap:.0e}"
+    )
+    axes.fill_between(
+        x,
+        mean[0] - 2 * std[0],
+        mean[0] + 2 * std[0],
+        color=colour,
+        alpha=0.25,
+        linewidth=0,
+    )
     axes.plot(x, mean[0], color=colour)
     axes.plot(x, truth[0], color=INK, linewidth=1.0)
     axes.set_title(name, fontsize=10, color=INK)
     axes.set_xlabel("$x$")
-    axes.text(0.97, 0.9, f"MSE {1e4 * error:.0f}·10⁻⁴", transform=axes.transAxes, ha="right", fontsize=9)
+    axes.text(
+        0.97,
+        0.9,
+        f"MSE {1e4 * error:.0f}·10⁻⁴",
+        transform=axes.transAxes,
+        ha="right",
+        fontsize=9,
+    )
 all_axes[0].set(xlim=(0.0, 0.5), ylim=(-0.25, 1.2), ylabel="$u(t = 0.05, x)$")
 all_axes[0].annotate(
     "solver",

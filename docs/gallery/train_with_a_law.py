@@ -30,7 +30,11 @@ class Network(nn.Module):
         super().__init__()
         self.shape = times, points
         self.body = nn.Sequential(
-            nn.Linear(1, 64), nn.GELU(), nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 2 * times * points)
+            nn.Linear(1, 64),
+            nn.GELU(),
+            nn.Linear(64, 64),
+            nn.GELU(),
+            nn.Linear(64, 2 * times * points),
         )
 
     def forward(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
@@ -39,15 +43,23 @@ class Network(nn.Module):
         return mean, nn.functional.softplus(size - 2.0).square() + 1e-6
 
 
-def train(steps: int = STEPS, *, lawful: bool = True, seed: int = 0) -> tuple[list[float], list[float]]:
+def train(
+    steps: int = STEPS, *, lawful: bool = True, seed: int = 0
+) -> tuple[list[float], list[float]]:
     """The loss and the largest miss of the total at every step."""
-    data = of_split(lb.generate("stefan", 30, nx=40, nt=11, seed=1), "train").isel(t=slice(1, None))
-    truth, parameter = (torch.from_numpy(data[name].values) for name in ("u", "u_star"))
+    data = of_split(lb.generate("stefan", 30, nx=40, nt=11, seed=1), "train").isel(
+        t=slice(1, None)
+    )
+    truth, parameter = (
+        torch.from_numpy(data[name].values) for name in ("u", "u_star")
+    )
     parameter = ((parameter - parameter.mean()) / parameter.std()).float()[:, None]
     torch.manual_seed(seed)
     network = Network(data.sizes["t"], data.sizes["x"])
     # Single precision comes out unless one asks for more; inside it is double.
-    layer = ConstraintLayer.of(Conservation() & Bounds(0.0, 1.0), data, dtype=torch.float64)
+    layer = ConstraintLayer.of(
+        Conservation() & Bounds(0.0, 1.0), data, dtype=torch.float64
+    )
     optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
     losses, misses = [], []
     for _ in range(steps):
@@ -56,13 +68,22 @@ def train(steps: int = STEPS, *, lawful: bool = True, seed: int = 0) -> tuple[li
         if lawful:
             mean, variance = layer(mean, variance, batch)
         loss = gaussian_crps(
-            mean.unsqueeze(1), variance.unsqueeze(1), truth[batch].to(mean).unsqueeze(1), 2
+            mean.unsqueeze(1),
+            variance.unsqueeze(1),
+            truth[batch].to(mean).unsqueeze(1),
+            2,
         ).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         total = mean.detach().double() @ torch.from_numpy(data.x_weights.values)
-        misses.append(float((total - torch.from_numpy(data.law_conservation_rhs.values)[batch]).abs().max()))
+        misses.append(
+            float(
+                (total - torch.from_numpy(data.law_conservation_rhs.values)[batch])
+                .abs()
+                .max()
+            )
+        )
         losses.append(float(loss.detach()))
     return losses, misses
 
@@ -79,8 +100,15 @@ if __name__ == "__main__":
             f"the total is off by at most {max(misses):.2g}"
         )
         left.semilogy(losses, color=colour, linewidth=1.4, label=f"{word} the layer")
-        right.semilogy([max(miss, 1e-17) for miss in misses], color=colour, linewidth=1.4)
+        right.semilogy(
+            [max(miss, 1e-17) for miss in misses], color=colour, linewidth=1.4
+        )
     left.set(xlabel="step", ylabel="CRPS", title="What it learns")
     left.legend()
-    right.set(xlabel="step", ylabel="largest |∫u dx − b|", title="What it breaks", ylim=(1e-17, 1.0))
+    right.set(
+        xlabel="step",
+        ylabel="largest |∫u dx − b|",
+        title="What it breaks",
+        ylim=(1e-17, 1.0),
+    )
     plt.show()

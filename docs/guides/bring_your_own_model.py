@@ -6,6 +6,8 @@ Two ways in. A ``torch.nn.Module`` from channels on a grid to channels on it is 
 one method.
 """
 
+from textwrap import fill
+
 import matplotlib.pyplot as plt
 import torch
 from torch import nn
@@ -36,39 +38,62 @@ def build(inputs: int, outputs: int) -> nn.Module:
 
 
 mine = lb.fit(
-    ModuleSurrogate(build=build, name="convolutions", walls=True, parameters=True, epochs=60), data, seed=0
+    ModuleSurrogate(
+        build=build, name="convolutions", walls=True, parameters=True, epochs=60
+    ),
+    data,
+    seed=0,
 )
 
 # %%
 # Its uncertainty is the error on the validation split, unless you ask for more. From here on it is like any other: constrained,
 test = data.isel(sample=data.split == 2)
 free = mine.predict(test)
-laws = lb.constraints.Conservation() & lb.constraints.Neumann() & lb.constraints.Initial()
+laws = (
+    lb.constraints.Conservation()
+    & lb.constraints.Neumann()
+    & lb.constraints.Initial()
+)
 lawful, report = lb.enforce(free, laws)
 print(report)
 
 # %%
 # and compared.
-table = lb.compare({"mine": mine}, data, ["conservation:condition", "conservation&neumann&initial"], times=3)
+table = lb.compare(
+    {"mine": mine},
+    data,
+    ["conservation:condition", "conservation&neumann&initial"],
+    times=3,
+)
 case = table.cases[0].name
 for method in table.methods:
     values = [table.value(method, case, metric) for metric in ("ce", "mse", "crps")]
-    print(f"{method:40s}", *("      –   " if value is None else f"{value:10.1e}" for value in values))
-print(table.verdict)
+    print(
+        f"{method:40s}",
+        *("      –   " if value is None else f"{value:10.1e}" for value in values),
+    )
+print(fill(table.verdict, 86))
 
 # %%
 # A slope of a field at a wall is what a network knows worst; here the right wall heats.
 x, at = test.x.values, -1
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6), width_ratios=(1.4, 1))
 left.plot(x, free.mean[0, at], color=GREY, label="your network")
-left.plot(x, lawful.mean[0, at], color=PALETTE[1], label="with total, slopes and start")
+left.plot(
+    x, lawful.mean[0, at], color=PALETTE[1], label="with total, slopes and start"
+)
 left.plot(x, test.u.values[0, at], color=INK, linewidth=1.0, label="solver")
 left.set(xlabel="$x$", ylabel="$u$ at the last time", xlim=(0, 1))
 left.legend()
 weights = torch.from_numpy(test.x_weights.values)
 known = torch.from_numpy(test.law_conservation_rhs.values)
 for prediction, colour in ((free, GREY), (lawful, PALETTE[1])):
-    right.plot(test.t.values, (prediction.mean @ weights - known).T, color=colour, linewidth=1.4)
+    right.plot(
+        test.t.values,
+        (prediction.mean @ weights - known).T,
+        color=colour,
+        linewidth=1.4,
+    )
 right.set(xlabel="$t$", ylabel="∫u dx − b", title="The law")
 plt.show()
 
@@ -89,7 +114,7 @@ class Persistence:
         part = inputs if times is None else inputs.isel(t=times)
         start = torch.from_numpy(inputs.u.values[:, :1].astype("float64"))
         means = start.expand(-1, part.sizes["t"], -1)[None].clone()
-        spread = torch.from_numpy(part.t.values)[:, None].expand(means.shape)
+        spread = torch.tensor(part.t.values)[:, None].expand(means.shape)
         return Prediction(means, Diagonal(0.01 + 0.1 * spread), part)
 
     def tensors(self):
@@ -97,4 +122,11 @@ class Persistence:
         return {}
 
 
-print(lb.compare({"mine": mine, "persistence": Persistence()}, data, times=3).verdict)
+print(
+    fill(
+        lb.compare(
+            {"mine": mine, "persistence": Persistence()}, data, times=3
+        ).verdict,
+        86,
+    )
+)

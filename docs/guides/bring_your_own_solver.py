@@ -6,12 +6,22 @@ Your solver, our laws: plain arrays become a dataset that every command takes. O
 what crossed its walls.
 """
 
+from textwrap import fill
+
 import matplotlib.pyplot as plt
 import numpy as np
 
 import lawbound as lb
 from lawbound.figures import PALETTE
-from lawbound.solvers import Cells, Dirichlet, ImplicitDiffusion, Neumann, Power, Problem, Walls
+from lawbound.solvers import (
+    Cells,
+    Dirichlet,
+    ImplicitDiffusion,
+    Neumann,
+    Power,
+    Problem,
+    Walls,
+)
 from lawbound.surrogates.gaussian_process import GaussianProcess
 
 # %%
@@ -22,7 +32,9 @@ x, t = np.linspace(0.0, 1.0, 81), np.linspace(0.0, 1.0, 21)
 growth = np.random.default_rng(0).uniform(6.0, 12.0, 20)
 
 
-def fisher(rate: np.ndarray, diffusivity: float = 2e-3, substeps: int = 40) -> tuple[np.ndarray, np.ndarray]:
+def fisher(
+    rate: np.ndarray, diffusivity: float = 2e-3, substeps: int = 40
+) -> tuple[np.ndarray, np.ndarray]:
     """u (sample, t, x), and ∫u dx that the scheme accounted for (sample, t)."""
     h, dt = x[1] - x[0], (t[1] - t[0]) / substeps
     weights = np.full(x.size, h)
@@ -64,7 +76,17 @@ laws = lb.constraints.Conservation() & lb.constraints.Bounds(0.0, 1.0)
 test = data.isel(sample=data.split == 2)
 lawful, report = lb.enforce(gp.predict(test), laws)
 print(report)
-print(lb.compare({"gp": gp}, data, ["conservation:condition", "conservation&bounds"], times=3).verdict)
+print(
+    fill(
+        lb.compare(
+            {"gp": gp},
+            data,
+            ["conservation:condition", "conservation&bounds"],
+            times=3,
+        ).verdict,
+        86,
+    )
+)
 
 # %%
 # To disk, and to the command line: ``write(data, "fisher.nc")`` from ``lawbound.datasets.store``, then ``lawbound train gp fisher.nc -o runs/gp``.
@@ -90,7 +112,11 @@ for i in range(0, 21, 4):
 left.set(xlabel="$x$", ylabel="$u$", xlim=(0, 1), title="Your solver: Fisher's front")
 for i in range(1, 41, 5):
     right.plot(
-        problem.grid.centres, answer.state[i], color=PALETTE[0], alpha=0.25 + 0.75 * i / 40, linewidth=1.6
+        problem.grid.centres,
+        answer.state[i],
+        color=PALETTE[0],
+        alpha=0.25 + 0.75 * i / 40,
+        linewidth=1.6,
     )
 right.set(xlabel="$x$", xlim=(0, 1), title="Ours: $k(u) = u^4$, a heater that swings")
 plt.show()

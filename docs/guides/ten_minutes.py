@@ -5,6 +5,8 @@ Ten minutes: generate, train, constrain, compare
 One way through, in Python. The same words work on the command line: ``lawbound generate``, ``train``, ``predict``, ``compare``.
 """
 
+from textwrap import fill
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -25,7 +27,9 @@ print(data[["u", "u_star", "law_conservation_rhs", "law_conservation_residual"]]
 # %%
 # The solver keeps the law to round-off against its own ledger of wall fluxes. Against the closed form's total, which is the right-hand
 # side here, it is off by what its grid allows, and the dataset says how much.
-print("largest residual of the law: ", float(abs(data.law_conservation_residual).max()))
+print(
+    "largest residual of the law: ", float(abs(data.law_conservation_residual).max())
+)
 print("allowed by grid and storage: ", float(data.law_conservation_tolerance.max()))
 
 # %%
@@ -36,9 +40,8 @@ print("allowed by grid and storage: ", float(data.law_conservation_tolerance.max
 gp = lb.fit(GaussianProcess(smoothness=2.5, functions=8, iterations=15), data)
 test = data.isel(sample=data.split == 2)  # held out
 free = gp.predict(test)
-print(
-    f"a prediction has means {tuple(free.means.shape)} = (draw, sample, t, x), and a {type(free.covariance).__name__} covariance"
-)
+print("means:", tuple(free.means.shape), "= (draw, sample, t, x)")
+print("covariance:", type(free.covariance).__name__)
 
 # %%
 # Constrain
@@ -49,7 +52,7 @@ laws = lb.constraints.Conservation("u") & lb.constraints.MaximumPrinciple("u")
 lawful, report = lb.enforce(free, laws)
 print(report)
 samples = lawful.sample(100, seed=0).numpy()
-print("100 joint samples lie between", round(float(samples.min()), 6), "and", round(float(samples.max()), 6))
+print(f"100 joint samples lie between {samples.min():.6f} and {samples.max():.6f}")
 
 # %%
 # What it did: multipliers say which law was broken, and when; the share of points on a bound says where bounds were needed.
@@ -75,14 +78,21 @@ plt.show()
 table = lb.compare(
     {"gp": gp},
     data,
-    ["conservation:project", "conservation:condition", "conservation&maximum-principle"],
+    [
+        "conservation:project",
+        "conservation:condition",
+        "conservation&maximum-principle",
+    ],
     times=3,
 )
 case = table.cases[0].name
 for method in table.methods:
     values = [table.value(method, case, metric) for metric in ("ce", "mse", "crps")]
-    print(f"{method:42s}", *("      –   " if value is None else f"{value:10.1e}" for value in values))
-print(table.verdict)
+    print(
+        f"{method:42s}",
+        *("      –   " if value is None else f"{value:10.1e}" for value in values),
+    )
+print(fill(table.verdict, 86))
 
 # %%
 # Where next: :ref:`your own model <sphx_glr_auto_guides_bring_your_own_model.py>`, :ref:`your own law
