@@ -40,10 +40,7 @@ versions = {
 
 # %%
 # The law holds for every sample of each.
-weights, known = (
-    judge.inputs.x_weights.values,
-    judge.inputs.law_conservation_rhs.values,
-)
+weights, known = (judge.inputs.x_weights.values, judge.inputs.law_conservation_rhs.values)
 for name, prediction in versions.items():
     misses = np.abs(prediction.sample(200, seed=0).numpy() @ weights - known).max()
     share = covered(prediction, truth[id(judge)], level=0.9).mean()
@@ -60,17 +57,12 @@ for (name, prediction), colour in zip(
     versions.items(), (GREY, PALETTE[4], PALETTE[1]), strict=True
 ):
     shares = [
-        100 * covered(prediction, truth[id(judge)], level=level).mean()
-        for level in levels
+        100 * covered(prediction, truth[id(judge)], level=level).mean() for level in levels
     ]
     left.plot(100 * levels, shares, color=colour, label=name)
 left.plot(90, 90, "o", color=INK, markersize=5)
 left.set(
-    xlabel="nominal, %",
-    ylabel="covered, %",
-    xlim=(0, 100),
-    ylim=(0, 101),
-    title="Coverage",
+    xlabel="nominal, %", ylabel="covered, %", xlim=(0, 100), ylim=(0, 101), title="Coverage"
 )
 left.legend(loc="lower right", fontsize=9)
 x, u = data.x.values, truth[id(judge)][0, 0]
@@ -82,7 +74,5 @@ for prediction, colour in ((before, GREY), (after, PALETTE[1])):
         x, mean - wide * std, mean + wide * std, color=colour, alpha=0.35, linewidth=0
     )
 right.plot(x, u, color=INK, linewidth=1.0)
-right.set(
-    xlabel="$x$", ylabel="$u$", xlim=(0.0, 0.4), title="90 % bands before and after"
-)
+right.set(xlabel="$x$", ylabel="$u$", xlim=(0.0, 0.4), title="90 % bands before and after")
 plt.show()

@@ -62,9 +62,7 @@ def told(prediction):
 apart = told(predict(test))
 together = told(learned.applied_to(predict(test)))
 for name, found in (("independent points", apart), ("learned covariance", together)):
-    print(
-        f"{name}: root mean square error {(found - truth).square().mean().sqrt():.4f}"
-    )
+    print(f"{name}: root mean square error {(found - truth).square().mean().sqrt():.4f}")
 
 # %%
 # With independent points the wall moves and nothing else does.
@@ -81,34 +79,17 @@ for number, axes in enumerate(all_axes):
         label="told the walls: independent points",
     )
     axes.plot(
-        x,
-        together[number, at],
-        color=PALETTE[1],
-        label="told the walls: learned covariance",
+        x, together[number, at], color=PALETTE[1], label="told the walls: learned covariance"
     )
     axes.plot(
-        x,
-        truth[number, at],
-        color=INK,
-        linewidth=1.0,
-        linestyle=(0, (2, 1.5)),
-        label="solver",
+        x, truth[number, at], color=INK, linewidth=1.0, linestyle=(0, (2, 1.5)), label="solver"
     )
     axes.plot(
-        x[0],
-        truth[number, at, 0],
-        "o",
-        color=INK,
-        markersize=5,
-        clip_on=False,
-        zorder=5,
+        x[0], truth[number, at, 0], "o", color=INK, markersize=5, clip_on=False, zorder=5
     )
     axes.set(xlabel="$x$", title=f"Test sample {number + 1}", xlim=(0.0, 0.4))
 all_axes[0].set_ylabel("$u$ half-way in time")
 figure.legend(
-    *all_axes[0].get_legend_handles_labels(),
-    loc="outside lower center",
-    ncols=4,
-    fontsize=9,
+    *all_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9
 )
 plt.show()

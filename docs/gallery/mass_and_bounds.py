@@ -27,11 +27,7 @@ projected = lb.enforce(free, MASS, "project").prediction.mean[0, 0].numpy()
 cut = np.maximum(projected, 0.0)
 together, report = lb.enforce(free, MASS & lb.constraints.Bounds(0.0), "project")
 joint = together.mean[0, 0].numpy()
-for name, mean in {
-    "projected": projected,
-    "then cut": cut,
-    "together": joint,
-}.items():
+for name, mean in {"projected": projected, "then cut": cut, "together": joint}.items():
     print(
         f"{name:12s} least value {mean.min():+.1e}    mass off by {mean @ weights - known:+.1e}"
     )
@@ -48,12 +44,7 @@ left.legend()
 foot = (x > 0.4) & (x < 0.8)
 right.axhline(0.0, color=INK, linewidth=0.8)
 right.fill_between(
-    x[foot],
-    np.minimum(projected[foot], 0.0),
-    0.0,
-    color=PALETTE[0],
-    alpha=0.2,
-    linewidth=0,
+    x[foot], np.minimum(projected[foot], 0.0), 0.0, color=PALETTE[0], alpha=0.2, linewidth=0
 )
 right.plot(x[foot], projected[foot], color=PALETTE[0], label="mass alone")
 right.plot(x[foot], joint[foot], color=PALETTE[1], label="mass and u ≥ 0")

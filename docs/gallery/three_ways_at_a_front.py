@@ -30,13 +30,9 @@ truth, x = data.u.values[:, 0], data.x.values
 falling = MASS & FALLING & lb.constraints.Bounds(0.0, 1.0)
 repaired = {
     "network": free,
-    "projected (HardC)": lb.enforce(
-        free, MASS, Project(covariance="kept")
-    ).prediction,
+    "projected (HardC)": lb.enforce(free, MASS, Project(covariance="kept")).prediction,
     "conditioned (ProbConserv)": lb.enforce(free, MASS, "condition").prediction,
-    "moved (displace)": lb.enforce(
-        free, falling, Displace(otherwise="nearest")
-    ).prediction,
+    "moved (displace)": lb.enforce(free, falling, Displace(otherwise="nearest")).prediction,
 }
 
 figure, all_axes = plt.subplots(1, 4, figsize=(11.0, 3.3), sharex=True, sharey=True)
@@ -45,19 +41,10 @@ for axes, (name, prediction), colour in zip(
 ):
     mean, std = prediction.mean[:, 0].numpy(), prediction.std[:, 0].numpy()
     error = ((mean - truth) ** 2).mean()
-    gap = np.abs(
-        mean @ data.x_weights.values - data.law_conservation_rhs.values[:, 0]
-    ).max()
-    print(
-        f"{name:26s} MSE {1e4 * error:6.1f}e-4    the total is off by at most {gap:.0e}"
-    )
+    gap = np.abs(mean @ data.x_weights.values - data.law_conservation_rhs.values[:, 0]).max()
+    print(f"{name:26s} MSE {1e4 * error:6.1f}e-4    the total is off by at most {gap:.0e}")
     axes.fill_between(
-        x,
-        mean[0] - 2 * std[0],
-        mean[0] + 2 * std[0],
-        color=colour,
-        alpha=0.25,
-        linewidth=0,
+        x, mean[0] - 2 * std[0], mean[0] + 2 * std[0], color=colour, alpha=0.25, linewidth=0
     )
     axes.plot(x, mean[0], color=colour)
     axes.plot(x, truth[0], color=INK, linewidth=1.0)

@@ -50,16 +50,12 @@ def train(
     data = of_split(lb.generate("stefan", 30, nx=40, nt=11, seed=1), "train").isel(
         t=slice(1, None)
     )
-    truth, parameter = (
-        torch.from_numpy(data[name].values) for name in ("u", "u_star")
-    )
+    truth, parameter = (torch.from_numpy(data[name].values) for name in ("u", "u_star"))
     parameter = ((parameter - parameter.mean()) / parameter.std()).float()[:, None]
     torch.manual_seed(seed)
     network = Network(data.sizes["t"], data.sizes["x"])
     # Single precision comes out unless one asks for more; inside it is double.
-    layer = ConstraintLayer.of(
-        Conservation() & Bounds(0.0, 1.0), data, dtype=torch.float64
-    )
+    layer = ConstraintLayer.of(Conservation() & Bounds(0.0, 1.0), data, dtype=torch.float64)
     optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
     losses, misses = [], []
     for _ in range(steps):
@@ -68,10 +64,7 @@ def train(
         if lawful:
             mean, variance = layer(mean, variance, batch)
         loss = gaussian_crps(
-            mean.unsqueeze(1),
-            variance.unsqueeze(1),
-            truth[batch].to(mean).unsqueeze(1),
-            2,
+            mean.unsqueeze(1), variance.unsqueeze(1), truth[batch].to(mean).unsqueeze(1), 2
         ).mean()
         optimizer.zero_grad()
         loss.backward()
@@ -79,9 +72,7 @@ def train(
         total = mean.detach().double() @ torch.from_numpy(data.x_weights.values)
         misses.append(
             float(
-                (total - torch.from_numpy(data.law_conservation_rhs.values)[batch])
-                .abs()
-                .max()
+                (total - torch.from_numpy(data.law_conservation_rhs.values)[batch]).abs().max()
             )
         )
         losses.append(float(loss.detach()))
@@ -100,15 +91,10 @@ if __name__ == "__main__":
             f"the total is off by at most {max(misses):.2g}"
         )
         left.semilogy(losses, color=colour, linewidth=1.4, label=f"{word} the layer")
-        right.semilogy(
-            [max(miss, 1e-17) for miss in misses], color=colour, linewidth=1.4
-        )
+        right.semilogy([max(miss, 1e-17) for miss in misses], color=colour, linewidth=1.4)
     left.set(xlabel="step", ylabel="CRPS", title="What it learns")
     left.legend()
     right.set(
-        xlabel="step",
-        ylabel="largest |∫u dx − b|",
-        title="What it breaks",
-        ylim=(1e-17, 1.0),
+        xlabel="step", ylabel="largest |∫u dx − b|", title="What it breaks", ylim=(1e-17, 1.0)
     )
     plt.show()

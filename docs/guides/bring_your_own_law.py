@@ -78,9 +78,7 @@ for axes, prediction, colour, title in (
     off = prediction.mean[0, at].numpy() - truth[0, at]
     std = prediction.std[0, at].numpy()
     axes.axhline(0.0, color=INK, linewidth=0.8)
-    axes.fill_between(
-        x, off - 2 * std, off + 2 * std, color=colour, alpha=0.25, linewidth=0
-    )
+    axes.fill_between(x, off - 2 * std, off + 2 * std, color=colour, alpha=0.25, linewidth=0)
     axes.plot(x, off, color=colour)
     axes.set(xlabel="$x$", title=title, xlim=(x[0], x[-1]))
 left.set_ylabel("error of the mean, ± 2σ")

@@ -38,9 +38,7 @@ def build(inputs: int, outputs: int) -> nn.Module:
 
 
 mine = lb.fit(
-    ModuleSurrogate(
-        build=build, name="convolutions", walls=True, parameters=True, epochs=60
-    ),
+    ModuleSurrogate(build=build, name="convolutions", walls=True, parameters=True, epochs=60),
     data,
     seed=0,
 )
@@ -49,21 +47,14 @@ mine = lb.fit(
 # Its uncertainty is the error on the validation split, unless you ask for more. From here on it is like any other: constrained,
 test = data.isel(sample=data.split == 2)
 free = mine.predict(test)
-laws = (
-    lb.constraints.Conservation()
-    & lb.constraints.Neumann()
-    & lb.constraints.Initial()
-)
+laws = lb.constraints.Conservation() & lb.constraints.Neumann() & lb.constraints.Initial()
 lawful, report = lb.enforce(free, laws)
 print(report)
 
 # %%
 # and compared.
 table = lb.compare(
-    {"mine": mine},
-    data,
-    ["conservation:condition", "conservation&neumann&initial"],
-    times=3,
+    {"mine": mine}, data, ["conservation:condition", "conservation&neumann&initial"], times=3
 )
 case = table.cases[0].name
 for method in table.methods:
@@ -79,9 +70,7 @@ print(fill(table.verdict, 86))
 x, at = test.x.values, -1
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6), width_ratios=(1.4, 1))
 left.plot(x, free.mean[0, at], color=GREY, label="your network")
-left.plot(
-    x, lawful.mean[0, at], color=PALETTE[1], label="with total, slopes and start"
-)
+left.plot(x, lawful.mean[0, at], color=PALETTE[1], label="with total, slopes and start")
 left.plot(x, test.u.values[0, at], color=INK, linewidth=1.0, label="solver")
 left.set(xlabel="$x$", ylabel="$u$ at the last time", xlim=(0, 1))
 left.legend()
@@ -89,10 +78,7 @@ weights = torch.from_numpy(test.x_weights.values)
 known = torch.from_numpy(test.law_conservation_rhs.values)
 for prediction, colour in ((free, GREY), (lawful, PALETTE[1])):
     right.plot(
-        test.t.values,
-        (prediction.mean @ weights - known).T,
-        color=colour,
-        linewidth=1.4,
+        test.t.values, (prediction.mean @ weights - known).T, color=colour, linewidth=1.4
     )
 right.set(xlabel="$t$", ylabel="∫u dx − b", title="The law")
 plt.show()
@@ -123,10 +109,5 @@ class Persistence:
 
 
 print(
-    fill(
-        lb.compare(
-            {"mine": mine, "persistence": Persistence()}, data, times=3
-        ).verdict,
-        86,
-    )
+    fill(lb.compare({"mine": mine, "persistence": Persistence()}, data, times=3).verdict, 86)
 )

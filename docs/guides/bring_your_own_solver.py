@@ -79,10 +79,7 @@ print(report)
 print(
     fill(
         lb.compare(
-            {"gp": gp},
-            data,
-            ["conservation:condition", "conservation&bounds"],
-            times=3,
+            {"gp": gp}, data, ["conservation:condition", "conservation&bounds"], times=3
         ).verdict,
         86,
     )

@@ -27,9 +27,7 @@ print(data[["u", "u_star", "law_conservation_rhs", "law_conservation_residual"]]
 # %%
 # The solver keeps the law to round-off against its own ledger of wall fluxes. Against the closed form's total, which is the right-hand
 # side here, it is off by what its grid allows, and the dataset says how much.
-print(
-    "largest residual of the law: ", float(abs(data.law_conservation_residual).max())
-)
+print("largest residual of the law: ", float(abs(data.law_conservation_residual).max()))
 print("allowed by grid and storage: ", float(data.law_conservation_tolerance.max()))
 
 # %%
@@ -78,11 +76,7 @@ plt.show()
 table = lb.compare(
     {"gp": gp},
     data,
-    [
-        "conservation:project",
-        "conservation:condition",
-        "conservation&maximum-principle",
-    ],
+    ["conservation:project", "conservation:condition", "conservation&maximum-principle"],
     times=3,
 )
 case = table.cases[0].name
