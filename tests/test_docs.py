@@ -42,12 +42,6 @@ def test_links_lead_to_files_and_headings_that_are_there(page):
             continue
         name, _, place = link.partition("#")
         target = (page.parent / name).resolve() if name else page
-        if "auto" in Path(name).parts:  # made while building: from a script of the same name
-            script = DOCS / Path(*Path(name).parts[Path(name).parts.index("auto") + 1 :]).with_suffix(".py")
-            assert script.exists() or script.with_suffix("").parent.name == "api" or script.stem == "index", (
-                link
-            )
-            continue
         assert target.exists(), link
         if place:
             assert place in places_of(target), link

@@ -1,6 +1,7 @@
 """The pages under docs/api: one a layer, made from the modules that users import from."""
 
 import inspect
+import re
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -100,8 +101,9 @@ def _entry(module: ModuleType, name: str) -> str:
     return f".. autodata:: {module.__name__}.{name}\n"
 
 
-def _listed(app: Sphinx, page: str, source: list[str]) -> None:
-    """Pages that Markdown only links to stand in the site's tree as well, without a directive that GitHub would show."""
+def _read(app: Sphinx, page: str, source: list[str]) -> None:
+    """What Markdown says in its own way, for GitHub: links to scripts, here to their pages, and pages that it only links to."""
+    source[0] = re.sub(r"\]\(((?:\.\./)*)(guides|gallery)/(\w+)\.py\)", r"](\1auto/\2/\3)", source[0])
     below = {"families/README": "*", "constraints": "constraints/*\nplugin/README"}.get(page)
     if below:
         source[0] += f"\n```{{toctree}}\n:hidden:\n:glob:\n\n{below}\n```\n"
@@ -115,5 +117,5 @@ def _keep(path: Path, text: str) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Sphinx's way in."""
     app.connect("builder-inited", lambda app: write(Path(app.srcdir) / "auto" / "api"))
-    app.connect("source-read", _listed)
+    app.connect("source-read", _read)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,6 +6,8 @@ On a family with few parameters a surrogate errs in few ways. A covariance that 
 calibration split then tells the whole field from a few known values: here the flow from what its walls do.
 """
 
+from textwrap import fill
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -40,7 +42,7 @@ residuals = torch.from_numpy(layout.state(held)) - predict(held).mean
 known = torch.zeros(65, dtype=torch.bool)
 known[[0, -1]] = True
 learned = learn(residuals, points=known)
-print(learned.why)
+print(fill(learned.why, 90))
 
 # %%
 # Both covariances are told the same two values at each time, those at the walls.
