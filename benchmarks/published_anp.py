@@ -31,9 +31,9 @@ from safetensors.torch import load_file
 import lawbound as lb
 from lawbound.comparison import compare
 from lawbound.datasets.config import configure
+from lawbound.datasets.disk import temporary
 from lawbound.datasets.executors import Processes
 from lawbound.datasets.generate import generate_into
-from lawbound.datasets.manifest import temporary
 from lawbound.datasets.points import context_points, target_points
 from lawbound.datasets.store import write_text
 from lawbound.surrogates.checkpoint import CONFIG, MODEL, save

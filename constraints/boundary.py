@@ -25,6 +25,8 @@ Sides = tuple[str, ...] | None
 #: A standard deviation; "reference": the stencil's error on the dataset's own field; "auto": that on cell averages,
 #: exactly at points.
 Tolerance = float | Literal["auto", "reference"]
+#: A wall, what its values are, and the factor that makes outward slopes slopes along the axis.
+Prescribed = tuple[Wall, Literal["dirichlet", "neumann"], float]
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,10 @@ class Dirichlet(_AtWalls):
         """`dirichlet`."""
         return "dirichlet"
 
+    def prescribed(self, data: xr.Dataset) -> list[Prescribed]:
+        """The walls and their values."""
+        return [(wall, "dirichlet", 1.0) for wall in self._walls(data, wall_rows.VALUES)]
+
     def bounds(self, data: xr.Dataset) -> Box | None:
         """The fixed values at points."""
         walls = self._walls(data, wall_rows.VALUES)
@@ -164,6 +170,11 @@ class Neumann(_AtWalls):
         """The walls' fluxes, the conductivity, and the field itself where the tolerance is read off it."""
         named = (self.conductivity,) if isinstance(self.conductivity, str) else ()
         return (*super().inputs, *named)
+
+    def prescribed(self, data: xr.Dataset) -> list[Prescribed]:
+        """The walls and their slopes, outwards; −1 where that is against the axis."""
+        walls = [self._as_slopes(data, wall) for wall in self._walls(data, ("neumann",))]
+        return [(wall, "neumann", -1.0 if wall.low else 1.0) for wall in walls]
 
     def rows(self, data: xr.Dataset) -> Rows | None:
         """One row for each point along the walls."""

@@ -9,6 +9,8 @@ from lawbound.surrogates.covariance import Conditioned, Covariance, apply_rows, 
 
 # Below this share of what rows of that size could have, a row's variance is round-off: the row is known already.
 _KNOWN = 1e-13
+# Root of the pivot of a row that is taken out.
+_BEYOND = 1e100
 # A known row may miss its right-hand side by this share of its terms' sum of magnitudes.
 _ROUND_OFF = 1e-10
 
@@ -58,7 +60,8 @@ def condition(
     out = as_blocks(known.to(gram.dtype), coupled)
     system = gram * (1.0 - out.unsqueeze(-1)) * (1.0 - out.unsqueeze(-2))
     system = system + torch.diag_embed(as_blocks(noise, coupled) * (1.0 - out) + out)
-    factor = _cholesky(system)
+    # A pivot beyond all others lets it explain no variance either.
+    factor = _cholesky(system) + torch.diag_embed(_BEYOND * out)
     multipliers = torch.zeros_like(residual)
     updated = means
     # One solve, and one or two of iterative refinement: the residual that is left is round-off of G μ̃ itself.

@@ -14,8 +14,10 @@ from lawbound.constraints.automatic import Automatic
 from lawbound.constraints.conditioning import UnreachableError, Updated, condition
 from lawbound.constraints.constraint import Admissible, Constraint, widened
 from lawbound.constraints.displacement import Displace, UnbracketedError
+from lawbound.constraints.fixed import fixed_as_rows
 from lawbound.constraints.projection import InfeasibleError
 from lawbound.constraints.retraction import Pushed, moved
+from lawbound.constraints.sets import Box
 from lawbound.constraints.target import Target
 from lawbound.constraints.truncation import truncated
 from lawbound.datasets import schema
@@ -85,6 +87,9 @@ class Condition:
     Rows alone, with power 1: the Bayesian update, for any covariance; the rows' tolerance is σ_G, and `relative`
     adds (relative · standard deviation of G u)² to its square, a scale that fits every problem. Both 0: exact.
 
+    Values fixed at points (walls, initial states) are rows, too, where points are correlated: then they move what is
+    around them.
+
     Bounds and shapes: mean and samples each become the nearest admissible state in the metric D + U Uᵀ of a
     diagonal covariance with or without factors; of other covariances the metric is their diagonal. Samples so
     moved may lie on bounds together. With inequalities="truncated" the law is instead the Gaussian given that the state
@@ -120,6 +125,10 @@ class Condition:
 
     def __call__(self, means: Tensor, covariance: Covariance, admissible: Admissible) -> Updated:
         """See the class."""
+        if self.power == 1.0 and not isinstance(covariance, Pushed | Diagonal):
+            told = fixed_as_rows(admissible)
+            if admissible.box is not None and told.linear:
+                return self._with_fixed(means, covariance, admissible, admissible.box, told)
         onto = Target.of(admissible, means.device)
         if (
             onto.rows is not None
@@ -144,6 +153,17 @@ class Condition:
         if self.power != 1.0:
             metric, factors = metric**self.power, None
         return moved(means, covariance, admissible, onto, metric, factors)
+
+    def _with_fixed(
+        self, means: Tensor, covariance: Covariance, admissible: Admissible, box: Box, told: Admissible
+    ) -> Updated:
+        """Fixed values told to all points that are correlated with them; reported as the box that they are."""
+        updated = self(means, covariance, told)
+        laws = 0 if admissible.rows is None else len(admissible.rows.labels)
+        fixed = torch.from_numpy((box.lower == box.upper).mean(-1)).to(means.device)
+        return updated._replace(
+            multipliers=updated.multipliers[..., :laws], bound=fixed.expand(means.shape[:-1])
+        )
 
 
 @final
@@ -202,7 +222,9 @@ def enforcement(how: str | Enforcement) -> Enforcement:
 def enforcement_class(name: str) -> Callable[..., Enforcement]:
     """What makes enforcements of that name; raises `ValueError` for an unknown one."""
     if name not in ENFORCEMENTS:
-        raise ValueError(f"`{name}` is not an enforcement; there are {', '.join(ENFORCEMENTS)}.")
+        raise ValueError(
+            f"`{name}` is not an enforcement; there are {', '.join(ENFORCEMENTS)}, and in training operator and penalty."
+        )
     return ENFORCEMENTS[name]
 
 

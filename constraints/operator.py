@@ -18,88 +18,120 @@ import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.linalg import qr
 from torch import Tensor, nn
 
 from lawbound.constraints.constraint import Admissible
+from lawbound.constraints.row_sets import equalities, row_sets
 from lawbound.datasets.layout import Layout
 
 FloatArray = NDArray[np.float64]
 Kernel = Literal["exponential", "matern-5/2"]
 
-_RANK = 1e-10  # rows that repeat others to this share of their size are left out
-_REPEATED = 1e-9  # and must agree with them to this share
-
 
 class Conditions(NamedTuple):
-    """Linear conditions L u = β that hold at all times: weights (m, n), rhs (sample, t, m), one label each."""
+    """Linear conditions L u = β that hold at all times: weights (m, n), rhs (sample, t, m)."""
 
     weights: FloatArray
     rhs: FloatArray
-    labels: tuple[str, ...]
 
 
 def conditions(admissible: Admissible) -> Conditions:
     """The equalities of an admissible set: its rows, and a row for each value fixed at all times; none twice.
 
-    Raises `ValueError` for a set that has none, for rows that do not apply at all times, and, by name, for
-    conditions that repeat each other with other right-hand sides (corners that do not agree).
+    Raises `ValueError` for a set that has none, or anything else, for rows that do not apply at all times, and, by
+    name, for conditions that repeat each other with other right-hand sides (corners that do not agree).
     """
-    weights, rhs, labels = _gathered(admissible)
-    size = np.linalg.norm(weights, axis=1)
-    scaled, b = weights / size[:, None], rhs / size
-    _, triangle, order = qr(scaled.T, mode="economic", pivoting=True)
-    diagonal = np.abs(np.diag(triangle))
-    rank = int((diagonal > _RANK * diagonal[0]).sum())
-    kept, rest = np.sort(order[:rank]), np.sort(order[rank:])
-    if rest.size:
-        combination = np.linalg.lstsq(scaled[kept].T, scaled[rest].T, rcond=None)[0]  # (kept, rest)
-        off = np.abs(b[..., rest] - b[..., kept] @ combination)
-        allowed = _REPEATED * (1.0 + np.abs(b[..., kept]) @ np.abs(combination))
-        if (off > allowed).any():
-            sample, time, row = (int(i) for i in np.argwhere(off > allowed)[0])
-            others = [labels[kept[i]] for i in np.flatnonzero(np.abs(combination[:, row]) > 1e-6)]
-            raise ValueError(
-                f"`{labels[rest[row]]}` contradicts {', '.join(f'`{name}`' for name in others)} by "
-                f"{off[sample, time, row]:.3g} at (sample, t) index {(sample, time)}: they share points (a corner) but "
-                "not values. Make the boundary data agree there, or leave one out."
-            )
-    return Conditions(scaled[kept], b[..., kept], tuple(labels[i] for i in kept))
+    found = equalities(admissible)
+    if not found.applies.all():
+        always = np.asarray(found.applies.all(axis=(0, 1)))
+        some = [found.labels[i] for i in np.flatnonzero(~always)]
+        raise ValueError(f"{', '.join(some)} do not apply at all times; use `constraints.inside.Operator`.")
+    sets = row_sets(found)
+    return Conditions(sets.choices[0] @ sets.rows, sets.rhs)
 
 
-def _gathered(admissible: Admissible) -> tuple[FloatArray, FloatArray, list[str]]:
-    layout = admissible.layout
-    weights: list[FloatArray] = []
-    rhs: list[FloatArray] = []
-    labels: list[str] = []
-    if admissible.rows is not None:
-        if not admissible.rows.applies.all():
-            raise ValueError(
-                f"{', '.join(admissible.rows.labels)} do not apply at all times, which an operator needs."
-            )
-        weights.append(admissible.rows.weights)
-        rhs.append(admissible.rows.rhs)
-        labels += admissible.rows.labels
-    if admissible.box is not None:
-        fixed = admissible.box.lower == admissible.box.upper
-        always = np.flatnonzero(fixed.all(axis=(0, 1)))
-        weights.append(np.eye(layout.size)[always] if always.size < layout.size else np.eye(layout.size))
-        rhs.append(admissible.box.lower[..., always])
-        labels += [f"{admissible.box.label} at point {i}" for i in always]
-    if not labels:
-        raise ValueError("The constraint has no equality that holds at all times; an operator needs one.")
-    return np.concatenate(weights), np.concatenate(rhs, axis=-1), labels
-
-
-@final
-class KernelLift(nn.Module):
-    """u = v + C Lᵀ (L C Lᵀ)⁻¹ (β − L v) for states (…, t, n).
+class Lift(nn.Module):
+    """u = v + C Lᵀ (L C Lᵀ)⁻¹ (β − L v), with conditions, grid and states given to it: what it holds is learned.
 
     C is the same at all times, independent between fields, a product over the axes of kernels in physical
     distance; its lengths, one for each field and axis, are learned, so that a trained lift can be put on another
     grid. `exponential` kernels suit values; conditions on derivatives need `matern-5/2`, which is smooth enough
     for them to converge under refinement.
     """
+
+    def __init__(
+        self, spans: Sequence[float], fields: int = 1, *, kernel: Kernel = "exponential", length: float = 0.05
+    ) -> None:
+        """spans: length of the domain along each axis, y before x. length: to begin with, in units of each span."""
+        super().__init__()
+        if kernel not in ("exponential", "matern-5/2"):
+            raise ValueError(f"`{kernel}` is not a kernel of the lift; give exponential or matern-5/2.")
+        if not 0.0 < length < math.inf:
+            raise ValueError(f"A lift got length={length}; give a share of the domain above 0, such as 0.05.")
+        self.kernel = kernel
+        self.log_length = nn.Parameter(torch.tensor([[math.log(length * span) for span in spans]] * fields))
+
+    def forward(self, states: Tensor, series: tuple[Tensor, ...], tables: tuple[Tensor, ...]) -> Tensor:
+        """Lawful states (…, t, n); in float64 inside, so that float32 states meet their conditions to float32.
+
+        series: β (…, t, m), and which set of rows, (…, t, 1). tables: rows (r, n), sets (set, m, r) of their combinations,
+        and the coordinates of each axis (`RowSets`).
+        """
+        (rhs, which), (rows, choices, *axes) = series, tables
+        columns = self.columns(rows, axes)
+        gain = _gain(choices, rows @ columns)
+        if len(choices) == 1:  # the same rows everywhere: no copies of them for each sample and time
+            choices, gain = choices[0], gain[0]
+        else:
+            choices, gain = choices[which.squeeze(-1)], gain[which.squeeze(-1)]
+        u = states.double()
+        for _ in range(2):  # the second takes off round-off
+            gap = rhs - _applied(choices, u @ rows.mT)
+            u = u + _applied(gain, gap) @ columns.mT
+        return u.to(states.dtype)
+
+    def columns(self, rows: Tensor, axes: Sequence[Tensor]) -> Tensor:
+        """C Lᵀ, (n, r)."""
+        count, shape = len(rows), [len(axis) for axis in axes]
+        lengths = self.log_length.double().exp()
+        parts = []
+        for field, part in enumerate(rows.reshape(count, len(lengths), *shape).unbind(1)):
+            for i, axis in enumerate(axes):
+                gap = (axis[:, None] - axis[None, :]).abs()
+                # Axes rotate: after all, they are in order again.
+                part = torch.tensordot(part, self._kernel(gap, lengths[field, i]), dims=([1], [0]))
+            parts.append(part.reshape(count, -1))
+        return torch.cat(parts, dim=-1).mT
+
+    def _kernel(self, gap: Tensor, length: Tensor) -> Tensor:
+        r = gap / length
+        if self.kernel == "exponential":
+            return torch.exp(-r)
+        r = math.sqrt(5.0) * r
+        return (1.0 + r + r.square() / 3.0) * torch.exp(-r)
+
+
+def _gain(choices: Tensor, gram: Tensor) -> Tensor:
+    """Aᵀ (A G A ᵀ)⁻¹ of each set A, (set, r, m); its rows of zeros have none."""
+    reach = choices @ gram @ choices.mT
+    absent = (choices == 0.0).all(-1)
+    jitter = 1e-13 * torch.diagonal(reach, dim1=-2, dim2=-1).amax(-1, keepdim=True)
+    system = reach + torch.diag_embed(torch.where(absent, 1.0, jitter))
+    # Without a look at the info, for which a GPU would have to wait: what is not finite is found by the loss.
+    factor, _ = torch.linalg.cholesky_ex(system)
+    return torch.cholesky_solve(choices, factor).mT
+
+
+def _applied(matrix: Tensor, vectors: Tensor) -> Tensor:
+    """M v for vectors (…, t, i), one matrix for all, (o, i), or one each, (…, t, o, i)."""
+    if matrix.ndim == 2:
+        return vectors @ matrix.mT
+    return (matrix @ vectors.unsqueeze(-1)).squeeze(-1)
+
+
+@final
+class KernelLift(nn.Module):
+    """A lift with its conditions and grid, for a network of one's own: (states (…, t, n), β (…, t, m)) → lawful states."""
 
     weights: Tensor
 
@@ -114,25 +146,19 @@ class KernelLift(nn.Module):
     ) -> None:
         """weights: L, (m, n). coordinates: of each axis, y before x. length: to begin with, in units of each span."""
         super().__init__()
+        spans = [float(axis[-1] - axis[0]) for axis in coordinates]
+        self.lift = Lift(spans, fields, kernel=kernel, length=length)
         points = math.prod(len(axis) for axis in coordinates)
         if weights.ndim != 2 or weights.shape[1] != fields * points:
             raise ValueError(
                 f"A lift got rows of shape {weights.shape} for {fields} field(s) on {points} points; needed are "
                 f"(m, {fields * points})."
             )
-        if kernel not in ("exponential", "matern-5/2"):
-            raise ValueError(f"`{kernel}` is not a kernel of the lift; give exponential or matern-5/2.")
-        if not 0.0 < length < math.inf:
-            raise ValueError(f"A lift got length={length}; give a share of the domain above 0, such as 0.05.")
-        self.kernel, self.fields, self.shape = kernel, fields, tuple(len(axis) for axis in coordinates)
         self.register_buffer("weights", torch.as_tensor(weights, dtype=torch.float64), persistent=False)
+        self._axes = len(coordinates)
         for i, axis in enumerate(coordinates):
-            x = torch.as_tensor(np.asarray(axis, dtype=np.float64))
-            gap = (x[:, None] - x[None, :]).abs()
-            self.register_buffer(f"distance_{i}", gap, persistent=False)
-        spans = [float(axis[-1] - axis[0]) for axis in coordinates]
-        begin = torch.tensor([[math.log(length * span) for span in spans]] * fields, dtype=torch.float64)
-        self.log_length = nn.Parameter(begin)
+            values = torch.as_tensor(np.array(axis, dtype=np.float64))
+            self.register_buffer(f"axis_{i}", values, persistent=False)
 
     @classmethod
     def of(
@@ -148,36 +174,14 @@ class KernelLift(nn.Module):
         coordinates = [np.asarray(data[axis].values, dtype=np.float64) for axis in layout.axes]
         return cls(found.weights, coordinates, len(layout.fields), kernel=kernel, length=length)
 
+    @property
+    def log_length(self) -> nn.Parameter:
+        """Logarithms of the kernel's lengths, (field, axis)."""
+        return self.lift.log_length
+
     def forward(self, states: Tensor, rhs: Tensor) -> Tensor:
-        """Lawful states; in float64 inside, so that float32 states meet their conditions to float32."""
-        columns, factor = self._columns()
-        u = states.double()
-        for _ in range(2):  # the second takes off round-off
-            gap = rhs.double() - u @ self.weights.mT
-            u = u + torch.cholesky_solve(gap.flatten(0, -2).mT, factor).mT.reshape(gap.shape) @ columns.mT
-        return u.to(states.dtype)
-
-    def _columns(self) -> tuple[Tensor, Tensor]:
-        """C Lᵀ, (n, m), and the Cholesky factor of L C Lᵀ."""
-        m = len(self.weights)
-        rows = self.weights.reshape(m, self.fields, *self.shape)
-        parts = []
-        for field in range(self.fields):
-            part = rows[:, field]
-            for i in range(len(self.shape)):
-                kernel = self._kernel(getattr(self, f"distance_{i}"), self.log_length[field, i].exp())
-                part = torch.tensordot(
-                    part, kernel, dims=([1], [0])
-                )  # axes rotate: after all, in order again
-            parts.append(part.reshape(m, -1))
-        columns = torch.cat(parts, dim=-1).mT
-        gram = self.weights @ columns
-        jitter = 1e-13 * gram.diagonal().mean() * torch.eye(m, dtype=gram.dtype, device=gram.device)
-        return columns, torch.linalg.cholesky(gram + jitter)
-
-    def _kernel(self, gap: Tensor, length: Tensor) -> Tensor:
-        r = gap / length
-        if self.kernel == "exponential":
-            return torch.exp(-r)
-        r = math.sqrt(5.0) * r
-        return (1.0 + r + r.square() / 3.0) * torch.exp(-r)
+        """Lawful states, of the dtype that they come in."""
+        axes: list[Tensor] = [getattr(self, f"axis_{i}") for i in range(self._axes)]
+        one = torch.eye(len(self.weights), dtype=torch.float64, device=rhs.device)[None]
+        lawful: Tensor = self.lift(states, (rhs.double(), torch.empty(0)), (self.weights, one, *axes))
+        return lawful

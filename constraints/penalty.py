@@ -1,5 +1,6 @@
 """A constraint as a term in the loss (SoftC): by how much states miss it, squared, in units of their own size."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -9,7 +10,9 @@ import xarray as xr
 from torch import Tensor
 
 from lawbound.constraints.constraint import Admissible, Constraint, widened
+from lawbound.constraints.spec import spec_of, worded
 from lawbound.datasets.layout import Layout
+from lawbound.surrogates.surrogate import Given
 
 
 @final
@@ -37,8 +40,7 @@ class Penalty:
         Raises `ValueError` for a weight that is not positive and finite, for two phases, which have no slope to
         follow, and where the data lack what the constraint needs.
         """
-        if not 0.0 < weight < np.inf:
-            raise ValueError(f"A penalty got weight={weight}; give a finite number above 0.")
+        _require_weight(weight)
         state = fields or constraint.fields
         admissible = widened(constraint.on(data), state)
         if admissible.phases is not None:
@@ -47,28 +49,46 @@ class Penalty:
             )
         return cls(admissible, _scale(admissible, Layout.of(data, state).state(data)), weight)
 
+    @property
+    def given(self) -> Given:
+        """Right-hand sides, where rows apply, bounds and limits of every sample and time; rows and scales."""
+        part, series, tables = self.admissible, list[np.ndarray](), [self.scale]
+        if part.rows is not None:
+            series += [np.where(part.rows.applies, part.rows.rhs, 0.0), part.rows.applies]
+            tables.append(torch.as_tensor(part.rows.weights))
+        if part.box is not None:
+            series += [part.box.lower, part.box.upper]
+        if part.variation is not None:
+            series.append(part.variation.most[..., None])
+        series += [curved.rhs for curved in part.curved]
+        return Given(tuple(torch.from_numpy(np.array(values)) for values in series), tuple(tables))
+
+    def evaluated(self, states: Tensor, series: Sequence[Tensor], tables: Sequence[Tensor]) -> Tensor:
+        """The penalty of states (..., t, n), (...), given the parts of `given` that belong to them."""
+        off = torch.cat(_residuals(self.admissible, states, list(series), tables), dim=-1)
+        return self.weight * (off / tables[0].to(off)).square().mean((-2, -1))
+
     def __call__(self, states: Tensor, samples: Tensor | None = None) -> Tensor:
         """The penalty of each sample, (sample,), for states (sample, t, n); samples: which of the dataset's they are."""
         index = slice(None) if samples is None else samples.cpu()
-        off = torch.cat(_residuals(self.admissible, states, index), dim=-1)
-        return self.weight * (off / self.scale.to(off)).square().mean((-2, -1))
+        series, tables = self.given
+        return self.evaluated(
+            states,
+            [one[index].to(states.device) for one in series],
+            [one.to(states.device) for one in tables],
+        )
 
 
-def _residuals(admissible: Admissible, u: Tensor, index: slice | Tensor) -> list[Tensor]:
-    """The parts' residuals, each (sample, t, ·)."""
-
-    def given(array: np.ndarray) -> Tensor:
-        return torch.as_tensor(array)[index].to(u)
-
+def _residuals(
+    admissible: Admissible, u: Tensor, series: list[Tensor], tables: Sequence[Tensor]
+) -> list[Tensor]:
+    """The parts' residuals, each (..., t, ·); series and tables as `Penalty.given` orders them."""
     found = []
     if admissible.rows is not None:
-        rows = admissible.rows
-        rhs = given(np.where(rows.applies, rows.rhs, 0.0))
-        applies = torch.as_tensor(rows.applies)[index].to(u.device)
-        gap = u @ torch.as_tensor(rows.weights).to(u).mT - rhs
-        found.append(torch.where(applies, gap, 0.0))
+        rhs, applies = series.pop(0), series.pop(0)
+        found.append(torch.where(applies, u @ tables[1].to(u).mT - rhs.to(u), 0.0))
     if admissible.box is not None:
-        below, above = given(admissible.box.lower) - u, u - given(admissible.box.upper)
+        below, above = series.pop(0).to(u) - u, u - series.pop(0).to(u)
         out = torch.maximum(below, above).clamp_min(0.0)
         found.append(out.square().mean(-1, keepdim=True).clamp_min(1e-30).sqrt())
     if admissible.order is not None:
@@ -81,11 +101,12 @@ def _residuals(admissible: Admissible, u: Tensor, index: slice | Tensor) -> list
     if admissible.variation is not None:
         part = admissible.variation
         total = sum(
-            u[..., i:j].diff(dim=-1).abs().sum(-1) for i, j in zip(part.starts, part.stops, strict=True)
+            u[..., i:j].diff(dim=-1).abs().sum(-1, keepdim=True)
+            for i, j in zip(part.starts, part.stops, strict=True)
         )
-        found.append((total - given(part.most)).clamp_min(0.0).unsqueeze(-1))
+        found.append((total - series.pop(0).to(u)).clamp_min(0.0))
     for curved in admissible.curved:
-        gap = curved.function(u) - given(curved.rhs)
+        gap = curved.function(u) - series.pop(0).to(u)
         found.append(gap.clamp_min(0.0) if curved.at_most else gap)
     return found
 
@@ -102,3 +123,53 @@ def _scale(admissible: Admissible, states: np.ndarray) -> Tensor:
     for curved in admissible.curved:
         sizes += [float(value) or 1.0 for value in np.sqrt((curved.rhs**2).mean((0, 1)))]
     return torch.tensor(sizes, dtype=torch.float64)
+
+
+@final
+@dataclass(frozen=True)
+class Penalised:
+    """A constraint as a term of a surrogate's loss, weight · mean (residual / scale)²; predictions need not obey.
+
+    A weight of 1 counts a state that misses the law by as much as the data are large like an error of that size. There
+    is no weight that suits every problem: choose it by the validation loss, in which the term does not count.
+    """
+
+    constraint: Constraint
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require_weight(self.weight)
+
+    @property
+    def spec(self) -> str:
+        """As on the command line."""
+        return f"{spec_of(self.constraint)}:{worded('penalty', self)}"
+
+    def on(self, data: xr.Dataset, fields: tuple[str, ...]) -> "PenaltyTerm":
+        """The term on the training data; raises `ValueError` as `Penalty.of` does, and for nonlinear equalities."""
+        penalty = Penalty.of(self.constraint, data, weight=self.weight, fields=fields)
+        if penalty.admissible.curved:
+            # Their functions hold numbers of all samples of the data, in order, and batches are some of them.
+            raise ValueError(
+                f"`{self.constraint.name}` is nonlinear, which `Penalty` can weigh on whole datasets but training cannot "
+                "batch by batch; impose it on the predictions by `condition`."
+            )
+        return PenaltyTerm(penalty)
+
+
+@final
+class PenaltyTerm:
+    """A penalty that is given what belongs to each state."""
+
+    def __init__(self, penalty: Penalty) -> None:
+        self._penalty = penalty
+        self.given = penalty.given
+
+    def __call__(self, states: Tensor, series: Sequence[Tensor], tables: Sequence[Tensor]) -> Tensor:
+        """Of each state (..., t, n), (...)."""
+        return self._penalty.evaluated(states, series, tables)
+
+
+def _require_weight(weight: float) -> None:
+    if not 0.0 < weight < np.inf:
+        raise ValueError(f"A penalty got weight={weight}; give a finite number above 0.")

@@ -12,7 +12,9 @@ _WHERE = {
     "generate": "lawbound.datasets.generate",
     "load": "lawbound.runs",
     "open": "lawbound.datasets.store",
+    "resolutions": "lawbound.rollout",
     "solve": "lawbound.datasets.gather",
+    "stability": "lawbound.rollout",
 }
 _LAYERS = ("solvers", "datasets", "surrogates", "constraints")
 

@@ -2,29 +2,27 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from inspect import signature
-from operator import and_
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from lawbound import scores
-from lawbound.arguments import apart, called
+from lawbound.arguments import apart
 from lawbound.constraints.conservation import Conservation
 from lawbound.constraints.enforcement import Condition, Project, enforce, enforcement_class
 from lawbound.datasets import schema
 from lawbound.datasets.layout import Layout
-from lawbound.datasets.plugins import find
 from lawbound.datasets.split import members_of, of_split, splits_of
 from lawbound.datasets.store import open as open_dataset
 from lawbound.evidence import FRONT_SAMPLES, NOMINAL, Array, Case, Comparison, Evidence, Imposed, Row
 from lawbound.front import front_position
+from lawbound.pretrained import folder, load
 from lawbound.reference import family_of, solver_scores
-from lawbound.surrogates.checkpoint import load, read_config
+from lawbound.specs import label_of, made, stacked
+from lawbound.surrogates.checkpoint import read_config
+from lawbound.surrogates.operator_surrogate import FittedOperator
 from lawbound.surrogates.prediction import Prediction
 from lawbound.surrogates.surrogate import Surrogate
 from lawbound.verdict import verdict
@@ -46,7 +44,7 @@ def compare(
 ) -> Comparison:
     """Judge surrogates, as they are and under each constraint, on the samples held out from training.
 
-    runs: run folders, or surrogates by name. constraints: `NAME` or `NAME:HOW`. times: how many of the stored
+    runs: run folders (`pretrained:NAME` is one that comes with lawbound), or surrogates by name. constraints: `NAME` or `NAME:HOW`. times: how many of the stored
     times are judged, evenly spaced and the time of interest among them. Raises `ValueError` for runs trained
     on another problem and for data without what is needed.
     """
@@ -72,6 +70,11 @@ def compare(
         chosen=chosen,
         seed=seed,
         on_progress=on_progress,
+        inputs={
+            label: fitted.learner.inside.inputs
+            for label, fitted in surrogates.items()
+            if isinstance(fitted, FittedOperator) and fitted.learner.inside is not None
+        },
     )
 
 
@@ -84,8 +87,9 @@ def judge(
     chosen: NDArray[np.int64] | None = None,
     seed: int = 0,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    inputs: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Comparison:
-    """The same, for anything that predicts."""
+    """The same, for anything that predicts; inputs: what each is told of the laws, by name."""
     at = np.arange(data.sizes[schema.TIME]) if chosen is None else chosen
     shown = data.isel({schema.TIME: at})
     now = int(np.abs(shown[schema.TIME].values - schema.time_of_interest(data)).argmin())
@@ -101,7 +105,11 @@ def judge(
     for base, predict in predictors.items():
         labels = [base, *(item.on(base) for item in constraints)]
         methods += labels
-        used |= {base: (), **{item.on(base): item.constraint.inputs for item in constraints}}
+        told = () if inputs is None else inputs.get(base, ())
+        used |= {
+            base: told,
+            **{item.on(base): tuple(dict.fromkeys((*told, *item.constraint.inputs))) for item in constraints},
+        }
         for case in cases:
             collected: dict[str, list[_Judged]] = {label: [] for label in labels}
             for first in range(0, case.samples.size, _CHUNK):
@@ -157,9 +165,8 @@ def imposed(spec: str | Imposed) -> Imposed:
     manner = how[0].strip() if how else "condition"
     if (laws, manner) in _PUBLISHED:
         return _PUBLISHED[laws, manner]
-    parts = [_made(part, lambda name: find("constraints", name)) for part in apart(laws, "&")]
-    chosen = _made(manner, enforcement_class)
-    return Imposed(reduce(and_, parts), chosen, laws if manner == "condition" else f"{laws}:{manner}")
+    chosen = made(manner, enforcement_class)
+    return Imposed(stacked(laws), chosen, laws if manner == "condition" else f"{laws}:{manner}")
 
 
 # The variance stays as it was in HardC, and b is imposed through any quadrature as it is in both.
@@ -169,17 +176,6 @@ _PUBLISHED = {
     ),
     ("conservation", "condition"): Imposed(Conservation(tolerance="exact"), Condition(), "probconserv"),
 }
-
-
-def _made(text: str, kind: Callable[[str], Any]) -> Any:
-    """The object of that name with the options in its brackets."""
-    name, options = called(text)
-    make = kind(name)
-    try:
-        return make(**options)
-    except TypeError as error:
-        known = ", ".join(signature(make).parameters) or "none"
-        raise ValueError(f"`{name}` does not take these options ({error}); it takes {known}.") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -321,8 +317,10 @@ def _loaded(runs: Sequence[str | Path]) -> dict[str, Surrogate]:
     """Surrogates by name; by folder where a name is taken."""
     found: dict[str, Surrogate] = {}
     for run in runs:
-        name = read_config(Path(run)).surrogate
-        label = name if name not in found else Path(run).name
+        where = folder(run)
+        config = read_config(where)
+        name = "+".join((config.surrogate, *map(label_of, config.constraints)))
+        label = name if name not in found else where.name
         if label in found:
             raise ValueError(f"Two runs would both be called `{label}`; rename the folder of one.")
         found[label] = load(run)

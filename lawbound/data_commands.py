@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 @app.command(name="list")
-def list_(what: Literal["problems", "surrogates", "constraints", "tables"], *, json: Json = False) -> None:
+def list_(
+    what: Literal["problems", "surrogates", "constraints", "tables", "pretrained"], *, json: Json = False
+) -> None:
     """Show what is installed, plug-ins included.
 
     Parameters

@@ -12,7 +12,12 @@ from lawbound.terminal import cell, duration
 
 def shown(what: str, rows: list[dict[str, Any]]) -> RenderableType:
     """Rows as a person reads them."""
-    return _paragraphs(rows) if what == "problems" else _table(rows)
+    match what:
+        case "problems":
+            return _paragraphs(rows)
+        case "pretrained":
+            return _networks(rows)
+    return _table(rows)
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
@@ -24,11 +29,29 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _paragraphs(rows: list[dict[str, Any]]) -> Group:
-    """A problem has too much to say for a line of a table."""
+def _by_name() -> Table:
+    """For what has too much to say for a line of a table."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 1, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
+    return table
+
+
+def _networks(rows: list[dict[str, Any]]) -> Table:
+    """What a network is, and what made it."""
+    table = _by_name()
+    for row in rows:
+        told = Text(f"{row['surrogate']} of {row['problem']}: {row['what']}\n")
+        told.append(f"{row['data']}; seed {row['seed']}\n", style="dim").append(
+            "\n".join(row["commands"]), style="dim"
+        )
+        table.add_row(row["name"], told)
+    return table
+
+
+def _paragraphs(rows: list[dict[str, Any]]) -> Group:
+    """Problems."""
+    table = _by_name()
     for row in rows:
         where = f"{row['splits']['train']}; t in {row['t']}; x in {row['x']}; {row['grid']}; {', '.join(row['laws'])}"
         if row["core_seconds_per_sample"] is not None:
@@ -86,13 +109,14 @@ def _surrogates() -> list[dict[str, Any]]:
 def _constraints() -> list[dict[str, Any]]:
     from lawbound.constraints.enforcement import ENFORCEMENTS
     from lawbound.datasets.plugins import load_all
+    from lawbound.specs import IN_TRAINING
 
     return [
         {
             "name": name,
             "what": (kind.__doc__ or "").splitlines()[0],
             "needs": list(kind().inputs),
-            "how": list(ENFORCEMENTS),
+            "how": [*ENFORCEMENTS, *IN_TRAINING],
         }
         for name, kind in load_all("constraints").items()
     ]
@@ -104,10 +128,17 @@ def _tables() -> list[dict[str, Any]]:
     return [{"name": name, "what": what} for name, (what, _) in TABLES.items()]
 
 
+def _pretrained() -> list[dict[str, Any]]:
+    from lawbound.pretrained import rows
+
+    return rows()
+
+
 #: Rows by what is listed, for programs as they are.
 LISTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "problems": _problems,
     "surrogates": _surrogates,
     "constraints": _constraints,
     "tables": _tables,
+    "pretrained": _pretrained,
 }

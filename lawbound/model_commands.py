@@ -28,6 +28,7 @@ def train(
     resume: Annotated[bool, Parameter(negative="")] = False,
     unchecked: Annotated[bool, Parameter(negative="")] = False,
     option: list[str] | None = None,
+    constraint: list[str] | None = None,
 ) -> None:
     """Train a surrogate on the train split of a dataset, the best weights chosen on its valid split.
 
@@ -53,16 +54,19 @@ def train(
         Train on a dataset that `lawbound check` finds wrong.
     option
         NAME=VALUE, a hyperparameter; the value is JSON, or a word.
+    constraint
+        NAME[&NAME…]:operator, part of the network, or NAME:penalty(weight=W), a term of the loss.
     """
     from lawbound.datasets.store import open as open_dataset
     from lawbound.runs import fit, learner_of
+    from lawbound.specs import constrained
     from lawbound.surrogates.distributed import rank
 
     with reading_arguments():
         options = dict(arguments.named_value(text) for text in option or [])
         if epochs is not None:
             options["epochs"] = epochs
-        learner = learner_of(surrogate, options)
+        learner = constrained(learner_of(surrogate, options), constraint or [])
         if seed < 0:
             raise ValueError(f"--seed {seed}; give an integer ≥ 0.")
     dataset = open_dataset(data)
@@ -88,7 +92,7 @@ def predict(run: Path, data: Path, *, out: Out, split: str = "test", times: int 
     Parameters
     ----------
     run
-        A run folder.
+        A run folder, or a network that comes with lawbound: `pretrained:stefan`.
     data
         A dataset.
     out
@@ -103,7 +107,7 @@ def predict(run: Path, data: Path, *, out: Out, split: str = "test", times: int 
     from lawbound.datasets.split import of_split
     from lawbound.datasets.store import open as open_dataset
     from lawbound.datasets.store import write
-    from lawbound.surrogates.checkpoint import load
+    from lawbound.pretrained import load
 
     if out.exists():
         raise WrongArguments(f"{out} exists; give a new file (-o).")
@@ -134,7 +138,7 @@ def compare(
     Parameters
     ----------
     runs
-        Run folders.
+        Run folders, or networks that come with lawbound: `pretrained:stefan` (`lawbound list pretrained`).
     data
         A dataset with held-out samples.
     constraint
@@ -185,6 +189,63 @@ def compare(
     print_comparison(console, result)
     if out is not None:
         console.print("Written: " + ", ".join(str(file) for file in files), highlight=False)
+
+
+@app.command
+def rollout(
+    run: Path,
+    *,
+    data: Path,
+    nx: list[int] | None = None,
+    threshold: float = 0.5,
+    split: str = "test",
+    json: Json = False,
+) -> None:
+    """How long predictions last, what they lose on the way, and how they fare on other grids.
+
+    Parameters
+    ----------
+    run
+        A run folder, or a network that comes with lawbound: `pretrained:stefan`.
+    data
+        A dataset, as long as the training data or a whole number of times longer.
+    nx
+        Numbers of points to solve and predict the same samples with, as often as you like; without any, half, once and
+        twice those of training.
+    threshold
+        The relative error above which a prediction has failed.
+    split
+        Which samples.
+    """
+    from lawbound.datasets.split import of_split
+    from lawbound.datasets.store import open as open_dataset
+    from lawbound.pretrained import load
+    from lawbound.rollout import resolutions, stability
+    from lawbound.scores import mean_and_error
+
+    whole = open_dataset(data)
+    with reading_arguments():
+        part = of_split(whole, split)
+        surrogate = load(run)
+    with progress("rolling out"):
+        rows = stability(surrogate, part, threshold=threshold).rows()
+    trained = surrogate.origin.grid["x"].points
+    with progress("solving on other grids"):
+        of_grids = [
+            {"nx": points, "rel_l2": value, "stderr": error, "trained": points == trained}
+            for points, (value, error) in (
+                (points, mean_and_error(errors))
+                for points, errors in resolutions(surrogate, part, nx).items()
+            )
+        ]
+    if json:
+        print_json({"run": str(run), "stability": rows, "resolutions": of_grids})
+        return
+    named = [(row["name"], row) for row in rows]
+    named += [(f"relative L2, nx={row['nx']}", {**row, "value": row["rel_l2"]}) for row in of_grids]
+    for name, row in named:
+        error = "" if row["stderr"] is None else f" ± {row['stderr']:.1g}"
+        console.print(f"{name:36}  {row['value']:.3g}{error}", highlight=False)
 
 
 @app.command

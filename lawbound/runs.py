@@ -1,6 +1,6 @@
 """Fitting surrogates by name, and run folders."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,10 @@ import xarray as xr
 from lawbound.datasets.check import check
 from lawbound.datasets.plugins import find
 from lawbound.datasets.split import of_split, splits_of
+from lawbound.pretrained import load
+from lawbound.specs import constrained
 from lawbound.surrogates import checkpoint, distributed
-from lawbound.surrogates.checkpoint import load
-from lawbound.surrogates.surrogate import Learner, Progress, Surrogate
+from lawbound.surrogates.surrogate import InLoss, Inside, Learner, Progress, Surrogate
 
 __all__ = ["fit", "load"]
 
@@ -25,17 +26,20 @@ def fit(
     folder: str | Path | None = None,
     resume: bool = False,
     options: Mapping[str, Any] | None = None,
+    constraints: Sequence[str | Inside | InLoss] = (),
     unchecked: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Surrogate:
     """Fit a surrogate on the `train` split, chosen by the `valid` split; with `folder`, keep it there.
 
     `surrogate` is a name (`gp`, `anp`, `fno`, …, or a plug-in's), with `options` for its hyperparameters, or a learner.
+    constraints: what is part of training, as on the command line (`dirichlet:operator`) or as objects
+    (`constraints.inside.Operator`, `constraints.penalty.Penalised`).
     Under `torchrun` all processes fit it together, and the first one writes.
     Raises `ValueError` for unknown names or options, for data that lack a split, and, unless `unchecked`, for data that
     fail `lawbound.check`.
     """
-    learner = learner_of(surrogate, options or {})
+    learner = constrained(learner_of(surrogate, options or {}), constraints)
     if seed < 0:
         raise ValueError(f"seed={seed}; give an integer ≥ 0.")
     if not unchecked:

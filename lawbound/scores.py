@@ -8,6 +8,7 @@ stored points, as in ProbConserv's tables.
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
+from scipy.stats import rankdata
 
 Array = NDArray[np.float64]
 
@@ -61,6 +62,26 @@ def coverage(mean: Array, variance: Array, truth: Array, nominal: Array) -> Arra
     """Share of points inside the central intervals of the given nominal probabilities; (sample, nominal)."""
     z = np.abs(truth - mean) / np.sqrt(np.maximum(variance, VARIANCE_FLOOR))
     return np.asarray((z[..., None] <= ndtri(0.5 + 0.5 * nominal)).mean(axis=1))
+
+
+def rank_correlation(error: Array, spread: Array) -> Array:
+    """Spearman's ρ between errors and predicted spreads along the last axis; NaN where either is the same everywhere."""
+    ranks = [rankdata(values, axis=-1) for values in (error, spread)]
+    a, b = (rank - rank.mean(axis=-1, keepdims=True) for rank in ranks)
+    scale = np.sqrt((a**2).sum(axis=-1) * (b**2).sum(axis=-1))
+    return np.asarray(np.where(scale > 0, (a * b).sum(axis=-1) / np.where(scale > 0, scale, 1.0), np.nan))
+
+
+def n_merci(error: Array, spread: Array) -> float:
+    """n-MeRCI of errors E and spreads S > 0, one each a sample: (mean(q S) − mean(E)) / (max(E) − mean(E)).
+
+    q is the 95 % quantile of E/S. 0: spreads follow the errors; about 1: no better than one spread for all that covers
+    the largest error. Moukari et al., ICIP 2019, as in Mouli et al., ICML 2024, arXiv:2403.10642, with
+    E = Σ|mean − truth| and S = √Σvariance. NaN where all errors are the same.
+    """
+    scaled = float(np.quantile(error / spread, 0.95)) * spread
+    room = float(error.max() - error.mean())
+    return float(scaled.mean() - error.mean()) / room if room > 0 else float("nan")
 
 
 def mean_and_error(values: Array) -> tuple[float, float | None]:

@@ -6,6 +6,7 @@ from typing import Literal, Protocol, final
 from torch import Tensor, nn
 
 from lawbound.surrogates import losses
+from lawbound.surrogates.lawful import core
 
 PointLoss = Literal["relative-l2", "mse"]
 GaussianLoss = Literal["nll", "crps"]
@@ -165,7 +166,7 @@ def point_loss(kind: str, out: Tensor, target: Tensor, units: Units) -> Tensor:
 
 def last_weights(network: nn.Module, heads: int) -> Tensor:
     """Weights of the last linear layer, (head, field · hidden)."""
-    weights: Tensor = network.network.last.weight  # type: ignore[union-attr, assignment]
+    weights: Tensor = core(network).network.last.weight  # type: ignore[union-attr, assignment]
     return weights.reshape(heads, -1)
 
 

@@ -1,7 +1,7 @@
 """Run folders: `model.safetensors`, `config.json`, `log.jsonl`, `train_state.pt`. Loading never runs code."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -27,6 +27,7 @@ class RunConfig(BaseModel):
     options: dict[str, Any]
     seed: int
     origin: Origin
+    constraints: list[str] = []
 
 
 def save(folder: Path, learner: Learner, surrogate: Surrogate, *, seed: int) -> None:
@@ -47,6 +48,7 @@ def save(folder: Path, learner: Learner, surrogate: Surrogate, *, seed: int) -> 
         options=dict(learner.options()),
         seed=seed,
         origin=surrogate.origin,
+        constraints=list(getattr(learner, "specs", ())),
     )
     write_text(folder / CONFIG, config.model_dump_json(indent=1) + "\n")
 
@@ -77,14 +79,25 @@ def check_types(learner: type, options: Mapping[str, Any]) -> None:
             ) from None
 
 
-def load(folder: str | Path) -> Surrogate:
-    """The surrogate in a run folder; raises `ValueError` if a file is missing, truncated or does not fit."""
+def load(
+    folder: str | Path, constrained: Callable[[Learner, Sequence[str]], Learner] | None = None
+) -> Surrogate:
+    """The surrogate in a run folder; raises `ValueError` if a file is missing, truncated or does not fit.
+
+    constrained: what gives a learner the enforcements of these names, for runs that were trained with any.
+    """
     folder = Path(folder)
     config = read_config(folder)
+    if config.constraints and constrained is None:
+        raise ValueError(
+            f"{folder} was trained with {', '.join(config.constraints)}, which `lawbound.load` reads; use that."
+        )
     try:
         kind = find("surrogates", config.surrogate)
         check_types(kind, config.options)
         learner: Learner = kind(**config.options)
+        if config.constraints and constrained is not None:
+            learner = constrained(learner, config.constraints)
         tensors = load_file(folder / MODEL)
         return learner.restore(tensors, config.origin)
     except FileNotFoundError:

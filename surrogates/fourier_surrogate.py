@@ -10,6 +10,7 @@ from lawbound.surrogates.operator_options import require_positive
 from lawbound.surrogates.operator_surrogate import OperatorLearner, Uncertainty
 from lawbound.surrogates.origin import Axis, Origin
 from lawbound.surrogates.uncertainty import Dropout, Kind, Laplace, Own, Residual
+from lawbound.surrogates.wall_features import WallFeatures
 
 _POINT, _GAUSSIAN = ("relative-l2", "mse"), ("nll", "crps")
 
@@ -18,27 +19,39 @@ _POINT, _GAUSSIAN = ("relative-l2", "mse"), ("nll", "crps")
 class FourierOptions(OperatorLearner):
     """The network. modes: frequencies kept along each axis, at most half of its points; 12, on a plane in one shot 8.
 
-    padding: share of the domain by which an axis that is not periodic is longer inside the network.
+    padding: share of the domain by which an axis that is not periodic is longer inside the network. extension: what fields
+    are beyond walls, `zero` over the padding, or `mirror`, their own image, which needs none; time is padded in either case.
     """
 
     modes: int | None = None
     width: int = 32
     blocks: int = 4
     padding: float = 0.125
+    extension: Literal["zero", "mirror"] = "zero"
 
     def __post_init__(self) -> None:
         require_positive(self, "width", "blocks", *(["modes"] if self.modes is not None else []))
         if not 0.0 <= self.padding <= 1.0:
             raise ValueError(f"padding={self.padding}; give a share of the domain from 0 to 1.")
+        if self.extension not in ("zero", "mirror"):
+            raise ValueError(f"extension={self.extension!r}; give zero or mirror.")
         OperatorLearner.__post_init__(self)
 
     def build(
-        self, inputs: int, outputs: int, axes: Sequence[Axis], *, dropout: float = 0.0
+        self,
+        inputs: int,
+        outputs: int,
+        axes: Sequence[Axis],
+        *,
+        dropout: float = 0.0,
+        walls: WallFeatures | None = None,
     ) -> FourierOperator:
         """A network with new weights."""
+        space = range(1 if self.mode == "whole" else 0, len(axes))
         modes = self.modes or (8 if len(axes) > 2 else 12)
         return FourierOperator(
             inputs, outputs, axes, modes=modes, width=self.width, blocks=self.blocks, padding=self.padding, dropout=dropout,
+            mirror=tuple(space) if self.extension == "mirror" else (), walls=walls,
         )  # fmt: skip
 
 
@@ -123,8 +136,26 @@ class FourierNeuralOperator(_FourierLearner):
 @final
 @dataclass(frozen=True, kw_only=True)
 class FourierNeuralOperatorWithWalls(_FourierLearner):
-    """The same, told what the walls prescribe: the fair baseline of everything that enforces boundary values."""
+    """The same, told what the walls prescribe: the fair baseline of everything that enforces boundary values.
+
+    walls: `input` reads it as channels and no more; `every-block` also gives each block features of it that fade with the
+    distance from the wall.
+    """
 
     name: ClassVar[str] = "fno-bc"
     summary: ClassVar[str] = "the same with boundary values as further inputs: the fair baseline"
     reads_walls: ClassVar[bool] = True
+
+    walls: Literal["input", "every-block"] = "input"
+
+    def __post_init__(self) -> None:
+        _FourierLearner.__post_init__(self)
+        if self.walls not in ("input", "every-block"):
+            raise ValueError(f"walls={self.walls!r}; give input or every-block.")
+
+    def network(
+        self, inputs: tuple[str, ...], outputs: int, axes: Sequence[Axis], origin: Origin
+    ) -> FourierOperator:
+        """The network."""
+        walls = WallFeatures.of(inputs) if self.walls == "every-block" else None
+        return self.build(len(inputs), outputs, axes, dropout=self.dropout, walls=walls)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lawbound.surrogates.fourier_operator import FourierOperator
+from lawbound.surrogates.lawful import core
 from lawbound.surrogates.normalised import Normalised
 from lawbound.surrogates.operator_surrogate import FittedOperator
 from lawbound.surrogates.samples import GridData
@@ -22,7 +23,7 @@ _ITERATIONS = 100
 
 
 def _networks(fitted: FittedOperator) -> tuple[Normalised, FourierOperator]:
-    outer = fitted.network
+    outer = core(fitted.network)
     assert isinstance(outer, Normalised) and isinstance(outer.network, FourierOperator)
     return outer, outer.network
 
@@ -64,9 +65,10 @@ def posterior(fitted: FittedOperator, train: GridData) -> dict[str, Tensor]:
     )
     for rows in fitted.pieces(train):
         features = hidden(fitted, train, rows)
-        out = outputs(fitted, features)
+        samples = train.rows(rows)
+        out = fitted.lawful(outputs(fitted, features), samples.given, train.tables)
         shape = (-1, *[1] * (out.ndim - 2))
-        error = (out - train.rows(rows).states) / outer.output_scale.reshape(shape)
+        error = (out - samples.states) / outer.output_scale.reshape(shape)
         squares += error.double().square().transpose(0, 1).flatten(1).sum(1).cpu()
         phi = _with_one(features).flatten(0, -2).double()
         gram += (phi.T @ phi).cpu()

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, final
 from torch import nn
 
 from lawbound.surrogates.answers import Mean
+from lawbound.surrogates.operator_options import ENFORCEMENTS
 from lawbound.surrogates.operator_surrogate import OperatorLearner
 from lawbound.surrogates.origin import Axis, Origin
 from lawbound.surrogates.uncertainty import Residual
@@ -37,7 +38,9 @@ class ModuleSurrogate(OperatorLearner):
     def options(self) -> Mapping[str, Any]:
         """The hyperparameters as JSON values; what builds the module is code, and stays outside."""
         return {
-            one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("build", "name")
+            one.name: getattr(self, one.name)
+            for one in fields(self)
+            if one.name not in ("build", "name", *ENFORCEMENTS)
         }
 
     @property

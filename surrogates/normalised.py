@@ -1,11 +1,14 @@
 """A network that sees and gives numbers of order one, inside one that takes and gives physical ones."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
+
+from lawbound.surrogates.surrogate import Layered, Opened
 
 #: Least variance that a network can predict, in units of the field's: its noise floor.
 LEAST_VARIANCE = 1e-8
@@ -40,9 +43,27 @@ class Normalised(nn.Module):
 
     def forward(self, channels: Tensor) -> Tensor:
         """(sample, in, *grid) → (sample, group · field, *grid), groups varying slowest."""
-        out = self.network(self.normalised(channels))
-        axes = channels.ndim - 2
-        fields = out.unflatten(1, (-1, len(self.output_scale)))
+        return self._physical(self.network(self.normalised(channels)))
+
+    def opened(self) -> Opened:
+        """The inner network's parts, between physical channels; raises `TypeError` if it cannot be opened."""
+        if not isinstance(self.network, Layered):
+            raise TypeError(
+                f"{type(self.network).__name__} does not show its layers; give it a method `opened`, as "
+                "`lawbound.surrogates.surrogate.Layered` has it, or take an enforcement at the output."
+            )
+        inner = self.network.opened()
+        return replace(
+            inner,
+            lift=lambda channels: inner.lift(self.normalised(channels)),
+            project=lambda u, grid: self._physical(inner.project(u, grid)),
+            scale=self.output_scale,
+            shift=self.output_shift,
+        )
+
+    def _physical(self, out: Tensor) -> Tensor:
+        axes = out.ndim - 2
+        fields: Tensor = out.unflatten(1, (-1, len(self.output_scale)))  # type: ignore[no-untyped-call]
         shift, scale = (_beside(values, axes) for values in (self.output_shift, self.output_scale))
         if self._variance:
             mean, raw = fields.unbind(1)

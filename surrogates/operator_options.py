@@ -1,12 +1,16 @@
 """Options that all surrogates on grids share."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from lawbound.surrogates import training
 from lawbound.surrogates.schedule import Schedule
+from lawbound.surrogates.surrogate import InLoss, Inside
 from lawbound.surrogates.tasks import Steps, Task, Whole
+
+# Objects, which are named in run folders by what they are on the command line.
+ENFORCEMENTS = ("inside", "penalties")
 
 # Options of the training loop, by their names there.
 _SETTINGS = (
@@ -21,7 +25,8 @@ class OperatorOptions:
 
     fields: names of the fields to learn, apart by spaces; all if None. parameters: read those of the problem, too.
     mode: `whole` predicts all times in one shot, `steps` the next stored state, `unroll` steps of which are trained
-    through. Of the rest see `training.Settings`.
+    through. inside: an enforcement that is part of the network; penalties: terms of the loss
+    (`lawbound.constraints.inside`). Of the rest see `training.Settings`.
     """
 
     fields: str | None = None
@@ -41,6 +46,8 @@ class OperatorOptions:
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     deterministic: bool = False
+    inside: Inside | None = None
+    penalties: tuple[InLoss, ...] = ()
 
     def __post_init__(self) -> None:
         require_positive(self, "batch", "unroll")
@@ -52,7 +59,13 @@ class OperatorOptions:
 
     def options(self) -> Mapping[str, Any]:
         """The hyperparameters as JSON values."""
-        return asdict(self)
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ENFORCEMENTS}
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """The enforcements that it trains with, in the words of the command line."""
+        inside = () if self.inside is None else (self.inside,)
+        return tuple(one.spec for one in (*inside, *self.penalties))
 
     def settings(self) -> training.Settings:
         """How to train."""
@@ -64,7 +77,8 @@ class OperatorOptions:
 
     def identity(self) -> dict[str, Any]:
         """Options that decide the outcome of training and are not among its settings."""
-        return {name: value for name, value in self.options().items() if name not in _SETTINGS}
+        own = {name: value for name, value in self.options().items() if name not in _SETTINGS}
+        return {**own, "constraints": list(self.specs)} if self.specs else own
 
 
 def require_positive(options: object, *names: str) -> None:

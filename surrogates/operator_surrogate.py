@@ -17,14 +17,15 @@ from lawbound.datasets import schema
 from lawbound.datasets.scaling import Scaling, scaling_of, scalings
 from lawbound.surrogates import distributed, training
 from lawbound.surrogates.answers import Answer, Gaussian, Units
-from lawbound.surrogates.covariance import Diagonal
+from lawbound.surrogates.covariance import Covariance, Diagonal
+from lawbound.surrogates.lawful import Lawful
 from lawbound.surrogates.normalised import LEAST_VARIANCE, Normalised
 from lawbound.surrogates.operator_options import OperatorOptions
 from lawbound.surrogates.origin import Axis, Origin, walls_of
 from lawbound.surrogates.prediction import Prediction
-from lawbound.surrogates.samples import Batch, Batches, GridData
+from lawbound.surrogates.samples import Batch, Batches, GridData, Samples
 from lawbound.surrogates.stacked import Stacked, clip_members
-from lawbound.surrogates.surrogate import Progress, chosen_states
+from lawbound.surrogates.surrogate import Given, LossTerm, Progress, chosen_states
 from lawbound.surrogates.tasks import Task, Whole, input_names
 
 #: Grid points, all samples together, that the network sees at once outside training; bounds memory.
@@ -153,11 +154,16 @@ class FittedOperator:
         self.origin.refuse_others(inputs)
         self.origin.refuse_other_spans(inputs)
         self._refuse_other_channels(inputs)
-        data = GridData(inputs, self.origin, self.device, first_only=True)
+        data = _grid_data(self.learner, inputs, self.origin, self.device, first_only=True)
         chosen = np.arange(inputs.sizes[schema.TIME]) if times is None else _checked(times, inputs)
         parts = [self._states(data, rows, chosen) for rows in self.pieces(data)]
         means, variances = (torch.cat(part)[None] for part in zip(*parts, strict=True))
-        return Prediction(means, Diagonal(variances), inputs.isel({schema.TIME: chosen}), self.origin.fields)
+        covariance: Covariance = Diagonal(variances)
+        if self.learner.inside is not None and data.given is not None:
+            # Points are unsure each by itself, but for what they obey together.
+            series = tuple(one[:, torch.from_numpy(chosen)] for one in data.given.series)
+            covariance = self.learner.inside.left(variances, Given(series, data.given.tables))
+        return Prediction(means, covariance, inputs.isel({schema.TIME: chosen}), self.origin.fields)
 
     def _states(
         self, data: GridData, rows: NDArray[np.int64], times: NDArray[np.int64]
@@ -182,7 +188,11 @@ class FittedOperator:
         if self.learner.members is not None:
             samples = samples.for_members(self.learner.members)
         with torch.no_grad():
-            return self.task.answer(self.network, samples, data.space)
+            return self.task.answer(self.network, samples, data.space, data.tables)
+
+    def lawful(self, states: Tensor, given: tuple[Tensor, ...], tables: tuple[Tensor, ...] | None) -> Tensor:
+        """Fields (sample, field, t, *space) as what is inside the network makes them, in float64."""
+        return states if tables is None else self.network(given, tables, base=states)
 
     def moments(self, data: GridData, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
         """Mean, and variance if the network knows one, (sample, field, t, *space)."""
@@ -225,19 +235,25 @@ def _fit(
         where = torch.device("cuda", torch.cuda.current_device())
     origin = _origin_of(learner, train)
     origin.refuse_others(valid)
-    learned, judged = GridData(train, origin, where), GridData(valid, origin, where)
+    learned, judged = (_grid_data(learner, data, origin, where) for data in (train, valid))
+    terms = [one.on(train, origin.fields) for one in learner.penalties]
+    learned = replace(learned, asked=tuple(series for term in terms for series in term.given.series))
     scaled, seeds = _scalings(learner, learned), learner.seeds(seed)
     task, answer, members = learner.task(), learner.answer, learner.members is not None
     network = _networks(learner, origin, scaled, seeds).to(where)
     units = _units(scaled, origin, where)
     batches = Batches(learned, learner.batch, task.length(len(learned.times)), tuple(seeds), members)
-    fitted, space = FittedOperator(learner, network, origin), learned.space
+    fitted = FittedOperator(learner, network, origin)
+    space, tables = learned.space, learned.tables
+    asked = _penalty(terms, units.axes, answer, where)
 
     def loss(network: nn.Module, batch: Batch) -> Tensor:
         if batch.samples.lead[-1] == 0:  # a process without a share of the last, small batch: gradients of 0
             return torch.stack([weights.sum() for weights in network.parameters()])[:0]
-        out = task.answer(network, batch.samples, space)
-        return answer.loss(out, batch.samples.states, units, network, epoch=batch.epoch, count=batch.count)
+        samples = batch.samples
+        out = task.answer(network, samples, space, tables)
+        values = answer.loss(out, samples.states, units, network, epoch=batch.epoch, count=batch.count)
+        return values + asked(out, samples) if terms else values
 
     def validate(network: nn.Module) -> Tensor:
         scores = [
@@ -256,6 +272,34 @@ def _fit(
     return replace(fitted, learnt={name: tensor.cpu() for name, tensor in learnt.items()})
 
 
+def _grid_data(
+    learner: OperatorLearner, data: xr.Dataset, origin: Origin, device: torch.device, first_only: bool = False
+) -> GridData:
+    given = None if learner.inside is None else learner.inside.read(data, origin.fields)
+    return GridData(data, origin, device, first_only, given)
+
+
+def _penalty(
+    terms: Sequence[LossTerm], axes: int, answer: Answer, device: torch.device
+) -> Callable[[Tensor, Samples], Tensor]:
+    """Σ of the terms for each sample, (*lead,), of what is said of the mean; of several means, their average."""
+    tables = [tuple(table.to(device) for table in term.given.tables) for term in terms]
+
+    def total(out: Tensor, samples: Samples) -> Tensor:
+        at, fields = out.ndim - 1 - axes, samples.states.shape[-1 - axes]
+        groups = out.reshape(*out.shape[:at], -1, fields, *out.shape[at + 1 :])
+        means = groups.narrow(at, 0, 1) if isinstance(answer, Gaussian) else groups
+        states = means.movedim(-axes, -1 - axes).flatten(-axes)  # (*lead, group, t, n)
+        asked = iter(samples.asked)
+        each = [
+            term(states, [next(asked).unsqueeze(-3) for _ in term.given.series], own).mean(-1)
+            for term, own in zip(terms, tables, strict=True)
+        ]
+        return torch.stack(each).sum(0)
+
+    return total
+
+
 def _networks(
     learner: OperatorLearner, origin: Origin, scaled: Mapping[str, Scaling], seeds: Sequence[int]
 ) -> nn.Module:
@@ -266,7 +310,7 @@ def _networks(
 
 def new_network(
     learner: OperatorLearner, origin: Origin, scaled: Mapping[str, Scaling], seed: int
-) -> Normalised:
+) -> nn.Module:
     """The learner's network with initial weights that depend on the seed alone, between its scales."""
     answer, task = learner.answer, learner.task()
     with training.seeded(seed, torch.device("cpu")):
@@ -275,9 +319,12 @@ def new_network(
     known |= {name: (one.mean, one.std or 1.0) for name, one in scaled.items()}
     changes = [scaled.get(f"change of {name}", scaled[name]) for name in origin.fields]
     outputs = [(one.mean if isinstance(task, Whole) else 0.0, one.std or 1.0) for one in changes]
-    return Normalised(
-        inner, [known[name] for name in origin.inputs], outputs, variance=isinstance(answer, Gaussian)
-    )
+    gaussian = isinstance(answer, Gaussian)
+    network = Normalised(inner, [known[name] for name in origin.inputs], outputs, variance=gaussian)
+    if learner.inside is None:
+        return network
+    with training.seeded(seed, torch.device("cpu")):
+        return Lawful(learner.inside, network, origin, times=isinstance(task, Whole), variance=gaussian)
 
 
 def _origin_of(learner: OperatorLearner, train: xr.Dataset) -> Origin:

@@ -19,6 +19,7 @@ from lawbound.datasets.windows import Windows
 from lawbound.surrogates import distributed
 from lawbound.surrogates.origin import Origin, walls_of
 from lawbound.surrogates.streams import stream
+from lawbound.surrogates.surrogate import Given
 
 #: Fields of no more bytes than this are kept in memory, on a GPU if they take no more than a quarter of what is free.
 KEEP_UP_TO = 1 << 30
@@ -34,12 +35,15 @@ class Samples:
     what each wall prescribes, (*lead, t, *space), of length 1 along the axes on which it does not depend.
 
     `lead` is (sample,), or (member, sample). Where only the first state is known, the states have one time.
+    given, asked: what an enforcement inside the network, and terms of the loss, read, each (*lead, t, ·).
     """
 
     states: Tensor
     times: Tensor
     parameters: Tensor
     walls: tuple[Tensor, ...]
+    given: tuple[Tensor, ...] = ()
+    asked: tuple[Tensor, ...] = ()
 
     @property
     def lead(self) -> torch.Size:
@@ -49,8 +53,9 @@ class Samples:
     def map(self, change: Callable[[Tensor], Tensor]) -> "Samples":
         """Every tensor changed alike."""
         return Samples(
-            change(self.states), change(self.times), change(self.parameters), tuple(map(change, self.walls))
-        )
+            change(self.states), change(self.times), change(self.parameters),
+            *(tuple(map(change, series)) for series in (self.walls, self.given, self.asked)),
+        )  # fmt: skip
 
     def for_members(self, count: int) -> "Samples":
         """The same samples for each of so many members."""
@@ -66,7 +71,7 @@ class Samples:
             self.states.movedim(2, 1)[row, times].movedim(1, 2),
             self.times[row, times],
             self.parameters[rows],
-            tuple(wall[row, times] for wall in self.walls),
+            *(tuple(one[row, times] for one in series) for series in (self.walls, self.given, self.asked)),
         )
 
 
@@ -76,7 +81,10 @@ def stacked(members: Sequence[Samples]) -> Samples:
         torch.stack([one.states for one in members]),
         torch.stack([one.times for one in members]),
         torch.stack([one.parameters for one in members]),
-        tuple(torch.stack(walls) for walls in zip(*(one.walls for one in members), strict=True)),
+        *(
+            tuple(torch.stack(parts) for parts in zip(*(getattr(one, name) for one in members), strict=True))
+            for name in ("walls", "given", "asked")
+        ),
     )
 
 
@@ -85,13 +93,16 @@ def stacked(members: Sequence[Samples]) -> Samples:
 class GridData:
     """A dataset as the surrogate of an origin reads it, the samples numbered from 0.
 
-    With `first_only`, nothing of the fields is read but the states at the first time.
+    With `first_only`, nothing of the fields is read but the states at the first time. given: what an enforcement inside
+    the network read of these samples; asked: what terms of the loss did.
     """
 
     data: xr.Dataset
     origin: Origin
     device: torch.device
     first_only: bool = False
+    given: Given | None = None
+    asked: tuple[Tensor, ...] = ()
 
     def __len__(self) -> int:
         return self.data.sizes[schema.SAMPLE]
@@ -105,6 +116,11 @@ class GridData:
     def space(self) -> tuple[Tensor, ...]:
         """Positions along each axis in space, in units of the training domain."""
         return tuple(self._scaled(axis) for axis in self.origin.axes)
+
+    @cached_property
+    def tables(self) -> tuple[Tensor, ...] | None:
+        """The tables of what is inside the network, None if nothing is."""
+        return None if self.given is None else tuple(table.to(self.device) for table in self.given.tables)
 
     @cached_property
     def times(self) -> Tensor:
@@ -159,6 +175,8 @@ class GridData:
             self.times.cpu().expand(len(rows), -1),
             torch.stack(values, dim=1) if values else torch.empty(len(rows), 0),
             tuple(_beside_fields(part[name], dims) for name in walls),
+            tuple(one[rows] for one in self.given.series) if self.given is not None else (),
+            tuple(one[rows] for one in self.asked),
         )
 
     def described(self) -> list[Any]:
@@ -167,7 +185,8 @@ class GridData:
         shape = [self.data.sizes[dim] for dim in schema.field_dims(self.data)]
         if self.kept is None:
             return [self.origin.dataset_sha256, values_hash(numbers), *shape]
-        parts = (self.kept.states, self.kept.times, self.kept.parameters, *self.kept.walls)
+        kept = self.kept
+        parts = (kept.states, kept.times, kept.parameters, *kept.walls, *kept.given, *kept.asked)
         return [values_hash(*(part.cpu().numpy() for part in parts)), *shape]
 
 

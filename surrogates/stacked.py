@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from torch.func import functional_call, stack_module_state, vmap
 @final
 class Stacked(nn.Module):
     """Members that know nothing of each other, (member, sample, in, …) → (member, sample, out, …).
+
+    A network inside an enforcement (`lawful.Lawful`) is called as it is alone, its tables being those of all members.
 
     A loss that is a sum over members, and an optimiser that treats each number by itself (Adam), train each member as it
     would be trained alone, up to rounding.
@@ -29,18 +31,28 @@ class Stacked(nn.Module):
         # In a tuple, so that its own weights, which are never used, are not among the parameters.
         self._skeleton = (copy.deepcopy(members[0]).to("meta"),)
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(
+        self,
+        inputs: Tensor | tuple[Tensor, ...],
+        tables: tuple[Tensor, ...] = (),
+        channels: Tensor | None = None,
+        base: Tensor | None = None,
+    ) -> Tensor:
         """All members' answers, each to its own inputs."""
+        given = {
+            name: tensor for name, tensor in (("channels", channels), ("base", base)) if tensor is not None
+        }
         weights = {
             self._names[name]: tensor for name, tensor in (*self.named_parameters(), *self.named_buffers())
         }
         (skeleton,) = self._skeleton
         skeleton.train(self.training)
 
-        def one(state: dict[str, Tensor], values: Tensor) -> Tensor:
-            return functional_call(skeleton, state, (values,))
+        def one(state: dict[str, Tensor], values: Any, more: dict[str, Tensor]) -> Tensor:
+            inputs = (values,) if isinstance(values, Tensor) else (values, tables)
+            return functional_call(skeleton, state, inputs, more)
 
-        return vmap(one, randomness="different")(weights, inputs)
+        return vmap(one, randomness="different")(weights, inputs, given)
 
     def member(self, number: int) -> dict[str, Tensor]:
         """The state of one member, under its own names."""

@@ -15,7 +15,8 @@ from lawbound.datasets import schema
 from lawbound.surrogates.origin import Axis, Origin
 from lawbound.surrogates.samples import Samples
 
-Network = Callable[[Tensor], Tensor]
+Network = Callable[..., Tensor]
+Tables = tuple[Tensor, ...] | None
 
 
 class Task(Protocol):
@@ -29,8 +30,13 @@ class Task(Protocol):
         """How many consecutive times a step of training looks at, of so many."""
         ...
 
-    def answer(self, network: Network, samples: Samples, space: Sequence[Tensor]) -> Tensor:
-        """Predictions at all times of the samples, (*lead, out, t, *space), from the first state and what is known."""
+    def answer(
+        self, network: Network, samples: Samples, space: Sequence[Tensor], tables: Tables = None
+    ) -> Tensor:
+        """Predictions at all times of the samples, (*lead, out, t, *space), from the first state and what is known.
+
+        With `tables` the network is inside an enforcement (`lawful.Lawful`), and reads those and `samples.given`.
+        """
         ...
 
 
@@ -47,9 +53,12 @@ class Whole:
         """All."""
         return times
 
-    def answer(self, network: Network, samples: Samples, space: Sequence[Tensor]) -> Tensor:
+    def answer(
+        self, network: Network, samples: Samples, space: Sequence[Tensor], tables: Tables = None
+    ) -> Tensor:
         """The network's answer to the first state, which is the same at all times."""
-        return network(self.channels(samples, space))
+        channels = self.channels(samples, space)
+        return network(channels) if tables is None else network(samples.given, tables, channels=channels)
 
     def channels(self, samples: Samples, space: Sequence[Tensor]) -> Tensor:
         """(*lead, in, t, *space)."""
@@ -87,13 +96,22 @@ class Steps:
             )
         return self.unroll + 1
 
-    def answer(self, network: Network, samples: Samples, space: Sequence[Tensor]) -> Tensor:
-        """The first state as it is, and the rollout from it."""
+    def answer(
+        self, network: Network, samples: Samples, space: Sequence[Tensor], tables: Tables = None
+    ) -> Tensor:
+        """The first state as it is, or as lawful as the others, and the rollout from it."""
         d = len(space)
         state = samples.states.select(-1 - d, 0)
-        states = [state]
+
+        def lawful(step: int, **given: Tensor) -> Tensor:
+            return network(tuple(one[..., step : step + 1, :] for one in samples.given), tables, **given)
+
+        states = [state if tables is None else lawful(0, base=state)]
         for step in range(1, samples.times.shape[-1]):
-            state = state + network(self.channels(state, samples, step, space))
+            channels = self.channels(state.to(samples.times.dtype), samples, step, space)
+            state = (
+                state + network(channels) if tables is None else lawful(step, channels=channels, base=state)
+            )
             states.append(state)
         return torch.stack(states, dim=-1 - d)
 

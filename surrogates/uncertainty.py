@@ -77,14 +77,18 @@ class Dropout:
     def moments(self, fitted: FittedOperator, data: GridData, rows: Rows) -> tuple[Tensor, Tensor]:
         """Moments over masks; what a sample gets depends on its number and the seed."""
         hidden = last_layer.hidden(fitted, data, rows)
+        given = data.rows(rows).given
         with torch.no_grad():
             masked = []
-            for values, number in zip(hidden, np.array(data.numbers)[rows].tolist(), strict=True):
+            for i, number in enumerate(np.array(data.numbers)[rows].tolist()):
+                values = hidden[i]
                 with seeded(int(stream(self.seed, "masks", number).integers(2**63)), torch.device("cpu")):
                     # Made on the CPU, so that every device has the same.
                     keep = torch.rand(self.draws, *values.shape) >= last_layer.dropout_rate(fitted)
                 kept = keep.to(values) * values / (1.0 - last_layer.dropout_rate(fitted))
-                masked.append(last_layer.outputs(fitted, kept).double())
+                alike = tuple(one[i].expand(self.draws, *one.shape[1:]) for one in given)
+                drawn = fitted.lawful(last_layer.outputs(fitted, kept), alike, data.tables)
+                masked.append(drawn.double())
             each = torch.stack(masked)  # (sample, draw, field, t, *space)
         return each.mean(1), each.var(1)
 
@@ -102,5 +106,6 @@ class Laplace:
         """φᵀ Σ_w φ + σ² around the network's own answer."""
         hidden = last_layer.hidden(fitted, data, rows)
         with torch.no_grad():
-            mean = last_layer.outputs(fitted, hidden)
+            given = data.rows(rows).given
+            mean = fitted.lawful(last_layer.outputs(fitted, hidden), given, data.tables)
             return mean, last_layer.variance(fitted, hidden)

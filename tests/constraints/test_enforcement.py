@@ -292,3 +292,14 @@ def test_nested_conditioning_explains_what_dense_algebra_does():
 def test_a_constraint_of_another_field_is_refused(stefan_test):
     with pytest.raises(ValueError, match="constraint is on v, the state holds u"):
         enforce(prediction(stefan_test), Conservation("v"))
+
+
+def test_rows_that_do_not_apply_leave_variance_and_samples_alone():
+    means = torch.zeros(1, 1, 2, 3, dtype=torch.float64)
+    covariance = Diagonal(torch.full_like(means, 0.5))
+    weights = torch.eye(3, dtype=torch.float64)[:1]
+    sigma = torch.tensor([[[torch.inf], [0.0]]], dtype=torch.float64)
+    updated = condition(means, covariance, weights, torch.ones(1, 2, 1).double(), sigma, 0.0)
+    assert updated.covariance.variance()[0, 0, :, 0].tolist() == pytest.approx([0.5, 0.0], abs=1e-15)
+    samples = updated.means + updated.covariance.sample(torch.Generator().manual_seed(0))
+    assert float(samples[0, 0, 1, 0]) == pytest.approx(1.0) and abs(float(samples[0, 0, 0, 0])) > 1e-3

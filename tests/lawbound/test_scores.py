@@ -76,3 +76,30 @@ def test_a_standard_error_is_none_where_there_is_no_spread():
     assert scores.mean_and_error(np.array([2.0])) == (2.0, None)
     assert scores.mean_and_error(np.array([2.0, 2.0])) == (2.0, None)
     assert scores.mean_and_error(np.array([1.0, 3.0])) == (2.0, pytest.approx(1.0))
+
+
+def test_rank_correlation_is_spearmans_and_says_nothing_of_constants():
+    error, spread = RANDOM.normal(size=(2, 3, 40)).round(1)  # with ties
+    wanted = [stats.spearmanr(*pair).statistic for pair in zip(error, spread, strict=True)]
+    np.testing.assert_allclose(scores.rank_correlation(error, spread), wanted, rtol=1e-12)
+    assert np.isnan(scores.rank_correlation(error[0], np.ones(40)))
+
+
+def test_rank_correlation_sees_order_alone():
+    error = RANDOM.exponential(size=50)
+    assert scores.rank_correlation(error, np.exp(3 * error)) == pytest.approx(1.0)
+    assert scores.rank_correlation(error, -error) == pytest.approx(-1.0)
+
+
+def test_n_merci_is_0_where_spreads_follow_errors_in_whatever_unit():
+    error = RANDOM.exponential(size=50)
+    assert scores.n_merci(error, 7.0 * error) == pytest.approx(0.0, abs=1e-12)
+    other = RANDOM.exponential(size=50)
+    assert scores.n_merci(error, 3.0 * other) == pytest.approx(scores.n_merci(error, other), rel=1e-12)
+
+
+def test_n_merci_of_one_spread_for_all_is_that_of_the_95_percent_quantile():
+    error = RANDOM.exponential(size=50)
+    wanted = (np.quantile(error, 0.95) - error.mean()) / (error.max() - error.mean())
+    assert scores.n_merci(error, np.full(50, 0.3)) == pytest.approx(wanted, rel=1e-12)
+    assert np.isnan(scores.n_merci(np.ones(4), np.ones(4)))

@@ -8,6 +8,7 @@ import torch
 from lawbound.surrogates.fourier_layer import SpectralConvolution
 from lawbound.surrogates.fourier_operator import FourierOperator
 from lawbound.surrogates.origin import Axis
+from lawbound.surrogates.wall_features import REACHES, WallFeatures
 
 
 def by_fast_transforms(layer, u):
@@ -112,4 +113,54 @@ def test_padding_has_the_same_length_at_any_resolution():
     ):
         trained = axis(min(sizes))
         network = operator([trained])
-        assert {points: network._padded(trained, points) for points in sizes} == sizes
+        assert {points: network._padded(0, points) for points in sizes} == sizes
+
+
+# Mirrors at walls, and what walls say in every block.
+
+
+@pytest.mark.parametrize("end", ["whole", "half"])
+@pytest.mark.parametrize(("grid", "axis"), [((9,), 0), ((9, 8), 0), ((8, 9), 1)])
+def test_a_mirrored_layer_is_the_layer_on_the_whole_period_of_the_image(end, grid, axis):
+    torch.manual_seed(0)
+    modes = [3] * len(grid)
+    ends = ["open"] * len(grid)
+    ends[axis] = end
+    layer = SpectralConvolution(2, 2, modes, ends=ends)
+    u, rest = torch.randn(2, *grid, 2), torch.randn(2, *grid, 2)
+    image = u.flip(1 + axis) if end == "half" else u.flip(1 + axis).narrow(1 + axis, 1, grid[axis] - 2)
+    whole = torch.cat([u, image], dim=1 + axis)
+    expected = by_fast_transforms(layer, whole).narrow(1 + axis, 0, grid[axis]) + rest
+    torch.testing.assert_close(layer(u, rest), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("coarse", "fine", "cells"), [(17, 33, False), (16, 48, True)])
+def test_a_mirrored_operator_gives_the_same_function_on_a_finer_grid(coarse, fine, cells):
+    torch.manual_seed(0)
+    step = 1.0 / coarse
+    axis = Axis(coarse, step / 2, 1 - step / 2, cells=True) if cells else Axis(coarse, 0.0, 1.0)
+    network = FourierOperator(
+        1, 1, [axis], modes=5, width=6, blocks=2, padding=0.25, mirror=[0], walls=None
+    ).eval()
+
+    def at(points):
+        x = (torch.arange(points) + 0.5) / points if cells else torch.linspace(0, 1, points)
+        return network(torch.cos(torch.pi * x)[None, None])[0, 0].detach()
+
+    same = at(fine)[1::3] if cells else at(fine)[::2]
+    # The nonlinearity folds a little back from beyond the grid.
+    torch.testing.assert_close(same, at(coarse), rtol=0.0, atol=0.02 * float(at(coarse).abs().max()))
+
+
+def test_wall_features_fade_from_the_wall_that_they_belong_to():
+    features = WallFeatures.of(("u", "t", "x", "nu", "bc_u_x_lo", "bc_u_x_hi"))
+    assert WallFeatures.of(("u", "t", "x", "nu")) is None
+    channels = torch.zeros(1, 6, 3, 11)
+    channels[:, 2] = torch.linspace(-1, 1, 11)
+    channels[:, 4], channels[:, 5] = 2.0, -1.0
+    found = features(channels)
+    assert found.shape == (1, 3, 11, features.size) and features.size == 2 * len(REACHES)
+    low, high = found[0, 0, :, :3], found[0, 0, :, 3:]
+    assert (low[:, 0] == 2.0).all() and (high[:, 0] == -1.0).all()
+    torch.testing.assert_close(low[:, 1], 2.0 * torch.exp(-torch.linspace(0, 1, 11) / 0.1))
+    torch.testing.assert_close(high, -0.5 * low.flip(0))

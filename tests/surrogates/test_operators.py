@@ -29,6 +29,7 @@ LEARNERS = {
     "fno with dropout": FourierNeuralOperator(**TINY, uncertainty="dropout", dropout=0.2, draws=5),
     "fno with laplace": FourierNeuralOperator(**TINY, uncertainty="laplace"),
     "fno-bc": FourierNeuralOperatorWithWalls(**TINY),
+    "fno-bc in a mirror": FourierNeuralOperatorWithWalls(**TINY, extension="mirror", walls="every-block"),
     "fno-bc in steps": FourierNeuralOperatorWithWalls(**TINY, mode="steps"),
     "deeponet": DeepOperatorNetwork(**SMALL, width=8, depth=1, basis=4),
     "deeponet with walls": DeepOperatorNetwork(**SMALL, width=8, depth=1, basis=4, walls=True),
@@ -101,7 +102,9 @@ def test_what_a_sample_gets_does_not_depend_on_the_others(line, name):
     torch.testing.assert_close(one.variance[0], whole.variance[1])
 
 
-@pytest.mark.parametrize("name", ["fno", "fno-bc", "deeponet with walls", "ensemble", "diverse-fno"])
+@pytest.mark.parametrize(
+    "name", ["fno", "fno-bc", "fno-bc in a mirror", "deeponet with walls", "ensemble", "diverse-fno"]
+)
 def test_trained_on_one_grid_it_predicts_the_same_function_on_another(name):
     coarse, fine = (lb.generate("heat-dirichlet", 20, nx=nx, nt=17, seed=1) for nx in (33, 65))
     learner = replace(LEARNERS[name], epochs=8, parameters=True)
@@ -271,6 +274,8 @@ def test_a_device_that_is_absent_and_a_network_that_diverges_are_said(line):
         (FourierNeuralOperator, {"modes": 0}, "modes=0"),
         (FourierNeuralOperator, {"width": 0}, "width=0"),
         (FourierNeuralOperator, {"padding": 2.0}, "padding=2.0"),
+        (FourierNeuralOperator, {"extension": "odd"}, "give zero or mirror"),
+        (FourierNeuralOperatorWithWalls, {"walls": "all"}, "give input or every-block"),
         (FourierNeuralOperator, {"unroll": 2}, "belongs to mode=steps"),
         (FourierNeuralOperator, {"loss": "nll"}, "loss='nll' with uncertainty=residual"),
         (FourierNeuralOperator, {"uncertainty": "variance"}, "give nll or crps"),
