@@ -8,7 +8,7 @@ PACKAGING := pyproject.toml setup.cfg
 # A current folder on sys.path would let our `datasets` shadow other people's.
 export PYTHONSAFEPATH := 1
 
-.PHONY: demo test slow browser lint types wheel clean
+.PHONY: demo test slow browser lint types wheel docs clean
 
 demo: $(VENV)/.run
 	$(BIN)/lawbound demo --out demo-report
@@ -46,8 +46,13 @@ wheel: $(VENV)/.dev
 	cd build/wheel && venv/bin/python -P -m pytest -c ../../pyproject.toml --rootdir . -p no:cacheprovider -q -m "not slow and not browser" \
 		tests/test_doctests.py tests/constraints/test_real_input.py tests/lawbound
 
+# The site, in build/docs/index.html. Its gallery is run, warnings are errors, and every link within it must lead somewhere.
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -W --keep-going -q -d build/doctrees docs build/docs
+	$(BIN)/python tools/check_site.py build/docs
+
 clean:
-	rm -rf $(VENV) build demo-report
+	rm -rf $(VENV) build demo-report docs/auto
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"lawbound needs Python 3.11 or newer, $(PYTHON) is {v[0]}.{v[1]}; run: make PYTHON=python3.12 ...")'
@@ -61,4 +66,8 @@ $(VENV)/.run: $(VENV)/.python requirements.lock $(PACKAGING)
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.run requirements-docs.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-docs.lock
 	@touch $@

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,3 +27,48 @@ def test_every_command_of_the_docs_exists():
     for page in PAGES:
         for command in re.findall(r"^ {4}lawbound (\w+)", page.read_text(encoding="utf-8"), flags=re.M):
             assert command in app, command
+
+
+#: The rows of the README's table: the rule of `reproduce frozen/…` that each is.
+ROWS = {
+    "unconstrained": None,
+    "HardC (`project`)": "hardc",
+    "ProbConserv (`condition`)": "probconserv",
+    "ours, chosen without the truth (`auto`)": "auto",
+    "ours, told u*, too (`auto`, two phases)": "auto-two-phases",
+}
+COLUMNS = (
+    ("stefan", "u_star", 0.6),
+    ("stefan", "u_star", 0.5),
+    ("pme", "m", 1.0),
+    ("pme", "m", 3.0),
+    ("pme", "m", 6.0),
+)
+
+
+def test_the_table_of_the_readme_is_what_the_networks_give():
+    from lawbound.constraints import enforce
+    from lawbound.reproduce import frozen_data, rules
+    from lawbound.surrogates.prediction import from_moments
+
+    lines = re.findall(r"^\| (.+?) \| (.+) \|$", PAGES[0].read_text(encoding="utf-8"), flags=re.M)
+    table = {name: cells.replace("*", "").split(" | ") for name, cells in lines if name in ROWS}
+    assert set(table) == set(ROWS)
+    for place, (problem, parameter, value) in enumerate(COLUMNS):
+        data = frozen_data(problem)
+        data = data.isel(sample=np.flatnonzero(data[parameter].values == value))
+        known = {rule.label: rule for rule in rules(problem)}
+        for name, label in ROWS.items():
+            if label is not None and label not in known:
+                assert table[name][place] == "–"
+                continue
+            # Four at a time, as `compare` does: what two phases draw depends on who is drawn together.
+            parts = [data.isel(sample=slice(i, i + 4)) for i in range(0, data.sizes["sample"], 4)]
+            said = [from_moments(part) for part in parts]
+            if label is not None:
+                said = [enforce(free, known[label].constraint, known[label].how).prediction for free in said]
+            means = np.concatenate([prediction.mean.numpy() for prediction in said])
+            found = 1e4 * ((means - data.u.values) ** 2).mean()
+            shown = table[name][place]
+            digits = len(shown.partition(".")[2])
+            assert abs(found - float(shown)) <= 0.51 * 10.0**-digits, (name, problem, value, found)
