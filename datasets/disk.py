@@ -45,8 +45,8 @@ def put(finished: Path, path: Path) -> None:
                 remove(finished)
                 return
             os.replace(path, aside)
-        except FileNotFoundError:
-            continue
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            continue  # another writer took it away, or put another, while it was read
         remove(aside)
 
 

@@ -5,7 +5,8 @@ python tools/draw_readme_figure.py
 
 from pathlib import Path
 
-from lawbound.figures import panel, to_png
+from lawbound.figures import panel
+from lawbound.ink import to_png
 from lawbound.reproduce import frozen
 
 #: As it is, both published repairs, and ours; the table has all of them.

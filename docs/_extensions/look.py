@@ -25,7 +25,7 @@ def style(configuration: dict[str, Any], script: str) -> None:
     import matplotlib
     from matplotlib import cycler
 
-    from lawbound.figures import INK, PALETTE
+    from lawbound.ink import INK, PALETTE
 
     matplotlib.rcParams.update(
         {

@@ -17,7 +17,7 @@ from lawbound.constraints.calibration import (
     covered,
     likelihood_scale,
 )
-from lawbound.figures import GREY, INK, PALETTE
+from lawbound.ink import GREY, INK, PALETTE
 from lawbound.reproduce import MASS, frozen_data
 from lawbound.surrogates.prediction import from_moments
 

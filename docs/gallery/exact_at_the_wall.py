@@ -13,7 +13,7 @@ import torch
 from matplotlib.ticker import NullFormatter
 
 from lawbound.constraints.operator import KernelLift
-from lawbound.figures import GREY, INK, PALETTE
+from lawbound.ink import GREY, INK, PALETTE
 
 
 def said(points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ import torch
 import lawbound as lb
 from lawbound.constraints.conditioning import condition
 from lawbound.datasets.layout import Layout
-from lawbound.figures import GREY, INK, PALETTE
+from lawbound.ink import GREY, INK, PALETTE
 from lawbound.surrogates.covariance import Diagonal
 from lawbound.surrogates.prediction import Prediction
 from lawbound.surrogates.residual_covariance import learn

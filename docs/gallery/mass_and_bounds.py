@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import lawbound as lb
-from lawbound.figures import GREY, INK, PALETTE
+from lawbound.ink import GREY, INK, PALETTE
 from lawbound.reproduce import MASS, frozen_data
 from lawbound.surrogates.prediction import from_moments
 

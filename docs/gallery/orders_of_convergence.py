@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from lawbound.datasets.plugins import find
-from lawbound.figures import GREY, PALETTE
+from lawbound.ink import GREY, PALETTE
 from lawbound.solvers import ExplicitDiffusion, cell_averages
 
 COUNTS = (25, 35, 50, 71, 100, 141, 200)

@@ -13,7 +13,7 @@ import numpy as np
 import lawbound as lb
 from lawbound.constraints.displacement import Displace
 from lawbound.constraints.enforcement import Project
-from lawbound.figures import GREY, INK, PALETTE
+from lawbound.ink import GREY, INK, PALETTE
 from lawbound.reproduce import FALLING, MASS, frozen_data
 from lawbound.surrogates.prediction import from_moments
 

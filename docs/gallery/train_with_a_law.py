@@ -17,7 +17,7 @@ from lawbound.constraints.bounds import Bounds
 from lawbound.constraints.conservation import Conservation
 from lawbound.constraints.layer import ConstraintLayer
 from lawbound.datasets.split import of_split
-from lawbound.figures import GREY, PALETTE
+from lawbound.ink import GREY, PALETTE
 from lawbound.surrogates.losses import gaussian_crps
 
 STEPS = 150

@@ -14,7 +14,7 @@ import numpy as np
 import lawbound as lb
 from lawbound.constraints import Constraint, Rows
 from lawbound.constraints.testing import check_constraint
-from lawbound.figures import GREY, INK, PALETTE
+from lawbound.ink import GREY, INK, PALETTE
 from lawbound.surrogates.gaussian_process import GaussianProcess
 
 # %%

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import lawbound as lb
-from lawbound.figures import GREY, INK, PALETTE
+from lawbound.ink import GREY, INK, PALETTE
 from lawbound.surrogates.covariance import Diagonal
 from lawbound.surrogates.module_surrogate import ModuleSurrogate
 from lawbound.surrogates.prediction import Prediction

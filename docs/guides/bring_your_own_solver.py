@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import lawbound as lb
-from lawbound.figures import PALETTE
+from lawbound.ink import PALETTE
 from lawbound.solvers import (
     Cells,
     Dirichlet,
