@@ -14,26 +14,25 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lawbound.datasets import schema
-from lawbound.datasets.scaling import Scaling, scaling_of, scalings
+from lawbound.datasets.scaling import Scaling
 from lawbound.surrogates import distributed, training
-from lawbound.surrogates.answers import Answer, Gaussian, Units
+from lawbound.surrogates.answers import Answer, Gaussian
 from lawbound.surrogates.covariance import Covariance, Diagonal
+from lawbound.surrogates.field_scales import field_scales, units_of
 from lawbound.surrogates.lawful import Lawful
 from lawbound.surrogates.normalised import LEAST_VARIANCE, Normalised
 from lawbound.surrogates.operator_options import OperatorOptions
 from lawbound.surrogates.origin import Axis, Origin, walls_of
+from lawbound.surrogates.penalties import total_penalty
 from lawbound.surrogates.prediction import Prediction
-from lawbound.surrogates.samples import Batch, Batches, GridData, Samples
+from lawbound.surrogates.samples import Batch, Batches, GridData
 from lawbound.surrogates.stacked import Stacked, clip_members
-from lawbound.surrogates.surrogate import Given, LossTerm, Progress, chosen_states
+from lawbound.surrogates.surrogate import Given, Progress, chosen_states
 from lawbound.surrogates.tasks import Task, Whole, input_names
 from lawbound.surrogates.training_state import weights_of
 
 #: Grid points, all samples together, that the network sees at once outside training; bounds memory.
 AT_ONCE = 1 << 17
-
-#: A relative error divides by at least this share of the field's root mean square over the training data.
-FLOOR = 0.01
 
 
 class Uncertainty(Protocol):
@@ -239,14 +238,14 @@ def _fit(
     learned, judged = (_grid_data(learner, data, origin, where) for data in (train, valid))
     terms = [one.on(train, origin.fields) for one in learner.penalties]
     learned = replace(learned, asked=tuple(series for term in terms for series in term.given.series))
-    scaled, seeds = _scalings(learner, learned), learner.seeds(seed)
+    scaled, seeds = field_scales(learned, changes=not isinstance(learner.task(), Whole)), learner.seeds(seed)
     task, answer, members = learner.task(), learner.answer, learner.members is not None
     network = _networks(learner, origin, scaled, seeds).to(where)
-    units = _units(scaled, origin, where)
+    units = units_of(scaled, origin, where)
     batches = Batches(learned, learner.batch, task.length(len(learned.times)), tuple(seeds), members)
     fitted = FittedOperator(learner, network, origin)
     space, tables = learned.space, learned.tables
-    asked = _penalty(terms, units.axes, answer, where)
+    asked = total_penalty(terms, units.axes, answer, where)
 
     def loss(network: nn.Module, batch: Batch) -> Tensor:
         if batch.samples.lead[-1] == 0:  # a process without a share of the last, small batch: gradients of 0
@@ -278,27 +277,6 @@ def _grid_data(
 ) -> GridData:
     given = None if learner.inside is None else learner.inside.read(data, origin.fields)
     return GridData(data, origin, device, first_only, given)
-
-
-def _penalty(
-    terms: Sequence[LossTerm], axes: int, answer: Answer, device: torch.device
-) -> Callable[[Tensor, Samples], Tensor]:
-    """Σ of the terms for each sample, (*lead,), of what is said of the mean; of several means, their average."""
-    tables = [tuple(table.to(device) for table in term.given.tables) for term in terms]
-
-    def total(out: Tensor, samples: Samples) -> Tensor:
-        at, fields = out.ndim - 1 - axes, samples.states.shape[-1 - axes]
-        groups = out.reshape(*out.shape[:at], -1, fields, *out.shape[at + 1 :])
-        means = groups.narrow(at, 0, 1) if isinstance(answer, Gaussian) else groups
-        states = means.movedim(-axes, -1 - axes).flatten(-axes)  # (*lead, group, t, n)
-        asked = iter(samples.asked)
-        each = [
-            term(states, [next(asked).unsqueeze(-3) for _ in term.given.series], own).mean(-1)
-            for term, own in zip(terms, tables, strict=True)
-        ]
-        return torch.stack(each).sum(0)
-
-    return total
 
 
 def _networks(
@@ -343,56 +321,6 @@ def _origin_of(learner: OperatorLearner, train: xr.Dataset) -> Origin:
     if train.sizes[schema.TIME] < 2:
         raise ValueError("The data have one time; there is nothing to predict. Generate with --nt 2 or more.")
     return Origin.of(train, fields, inputs=input_names(fields, schema.axes(train), parameters, walls))
-
-
-def _scalings(learner: OperatorLearner, train: GridData) -> dict[str, Scaling]:
-    """Statistics of all that is read and predicted, and of the change from time to time where that is learnt."""
-    if train.kept is not None:
-        schema.require_finite(train.data)
-    parameters, walls = train.names
-    found = scalings(train.data, [*train.origin.fields, *parameters, *walls])
-    for name in train.origin.fields:
-        if found[name].std == 0.0:
-            raise ValueError(
-                f"The field `{name}` is {found[name].mean:g} everywhere in the training data, so there is nothing to "
-                f"learn; name the others, as in fields={' '.join(f for f in train.origin.fields if f != name)!r}."
-            )
-    _refuse_alike(train, [found[name] for name in (*parameters, *walls)])
-    if not isinstance(learner.task(), Whole):
-        found |= {f"change of {name}": _change(train, name) for name in train.origin.fields}
-    return found
-
-
-def _refuse_alike(train: GridData, others: Sequence[Scaling]) -> None:
-    """Raise `ValueError` if nothing that is read tells one sample from another."""
-    if any(one.std > 0.0 for one in others):
-        return
-    first = replace(train, first_only=True)
-    example = first.read(np.arange(1)).states
-    for rows in np.split(np.arange(len(first)), range(256, len(first), 256)):
-        if not torch.equal(first.read(rows).states, example.expand(len(rows), *example.shape[1:])):
-            return
-    raise ValueError(
-        "All training samples start from the same state, and that is all that is read of them, so no network can tell "
-        "them apart; read the problem's parameters, too (--option parameters=true), or boundary values (fno-bc)."
-    )
-
-
-def _change(train: GridData, name: str) -> Scaling:
-    """Statistics of u(t_k+1) − u(t_k), over all samples and times."""
-    field, found = train.data[name], None
-    for start in range(0, len(train), 64):
-        values = field.isel({schema.SAMPLE: slice(start, start + 64)}).values.astype(np.float64)
-        part = scaling_of(np.diff(values, axis=1))
-        found = part if found is None else found.joined(part)
-    assert found is not None
-    return found
-
-
-def _units(scaled: Mapping[str, Scaling], origin: Origin, device: torch.device) -> Units:
-    rms = [float(np.hypot(scaled[name].mean, scaled[name].std)) for name in origin.fields]
-    scale = torch.tensor([scaled[name].std for name in origin.fields], device=device)
-    return Units(scale, FLOOR * torch.tensor(rms, device=device), len(origin.grid))
 
 
 def _checked(times: NDArray[np.int64], data: xr.Dataset) -> NDArray[np.int64]:
