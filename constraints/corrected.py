@@ -19,7 +19,7 @@ from lawbound.constraints.operator import Kernel
 from lawbound.constraints.spec import spec_of
 from lawbound.constraints.wall_closure import SIDES, Kind
 from lawbound.surrogates.covariance import Covariance
-from lawbound.surrogates.surrogate import Given, Inside, Origin
+from lawbound.surrogates.surrogate import Given, Inside, Layered, Origin
 
 Method = Literal["lift", "boon", "boon-as-released"]
 _KINDS: tuple[Kind, Kind] = ("dirichlet", "neumann")
@@ -99,11 +99,23 @@ class Boon:
         return Given((*lift.series, *slots.values()), lift.tables)
 
     def wrap(self, network: nn.Module, origin: Origin) -> nn.Module:
-        """The network, its layers corrected."""
+        """The network, its layers corrected.
+
+        Raises `TypeError` for one that cannot be opened, and `ValueError` in steps, where it says by how much states change.
+        """
+        if not isinstance(network, Layered):
+            raise TypeError(
+                f"{type(network).__name__} does not show its layers; take the lift (method=lift)."
+            )
+        axes = network.opened().axes
+        if len(axes) < len(origin.grid):
+            raise ValueError(
+                "BOON's walls are those of states, not of their steps; take mode=whole, or the lift (method=lift)."
+            )
         accuracy = next((part.accuracy for part in self._parts if part.accuracy is not None), 2)
         rule: Rule = Corrected(accuracy=accuracy, floor=self.floor)
         if self.method == "boon-as-released":
-            rule = AsReleased(Quirks.released(len(origin.grid)))
+            rule = AsReleased(Quirks.released(len(axes)))
         return _InTraining(network, rule)
 
     def outputs(self, origin: Origin) -> nn.Module:
