@@ -244,13 +244,21 @@ def _loaded(runs: Sequence[str | Path]) -> dict[str, Surrogate]:
     return found
 
 
+def _share_a_truth(data: xr.Dataset, case: Case) -> bool:
+    """Whether several samples of a case have the same solution, as those of one parameter and no random data do."""
+    two = (
+        data[schema.state_variables(data)[0]].isel({schema.SAMPLE: case.samples[:2], schema.TIME: -1}).values
+    )
+    return len(two) == 2 and np.array_equal(two[0], two[1])
+
+
 def _notes(data: xr.Dataset, cases: Sequence[Case]) -> tuple[str, ...]:
     notes = (
         ["solver row: against the closed form; all others: against the solver"]
         if family_of(data) and len(schema.axes(data)) == 1
         else []
     )
-    if any("=" in case.name and case.samples.size > 1 for case in cases):
+    if any(_share_a_truth(data, case) for case in cases):
         notes.append(
             "samples of one parameter value share one truth: their standard error is a spread over context layouts, not over problems"
         )

@@ -48,7 +48,7 @@ def info(path: Path, *, json: Json = False) -> None:
     Parameters
     ----------
     path
-        A folder made by `generate` or `train`, a netCDF file, a Zarr store or an .npz file.
+        A folder made by `generate` or `train`, `pretrained:NAME`, a netCDF file, a Zarr store or an .npz file.
     """
     from lawbound.summary import summary
 

@@ -22,12 +22,12 @@ from lawbound.ink import (
     PALETTE,
     WORDS,
     Array,
-    broken,
     end_labels,
     power_of_ten,
     sparse_decades,
 )  # fmt: skip
 from lawbound.judging import middle, names_of_shown
+from lawbound.naming import broken
 from lawbound.reference import SOLVER
 
 _ROUND_OFF = 3e-15  # of a mass of one: a residual below this is rounding and nothing else

@@ -4,7 +4,6 @@ Colours are Okabe and Ito's, which stay apart for the colour-blind; a method kee
 """
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -141,16 +140,6 @@ def parts(figure: FigureBase, rows: int, columns: int, **options: Any) -> Sequen
     """A figure cut into rows × columns."""
     parts: Any = figure.subfigures(rows, columns, **options)
     return list(parts)
-
-
-def broken(name: str, width: int = 18) -> str:
-    """A long name on several lines, cut before +, & and brackets, so that titles of narrow panels do not run out."""
-    lines = [""]
-    for piece in re.split(r"(?=[+&(])", name):
-        if lines[-1] and len(lines[-1] + piece) > width:
-            lines.append("")
-        lines[-1] += piece
-    return "\n".join(lines)
 
 
 def titled(part: FigureBase, width: float, title: str) -> None:

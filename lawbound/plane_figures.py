@@ -10,7 +10,8 @@ from PIL import Image
 
 from lawbound.drawing import Drawing
 from lawbound.evidence import Comparison
-from lawbound.ink import GREY, INK, WIDTH, Array, broken, style
+from lawbound.ink import GREY, INK, WIDTH, Array, style
+from lawbound.naming import broken
 from lawbound.reference import SOLVER
 
 _COLUMNS = 4  # fields side by side: the solver and three methods

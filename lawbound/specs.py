@@ -80,10 +80,13 @@ def constrained(learner: Learner, constraints: Sequence[str | Inside | InLoss]) 
 
 
 def label_of(spec: str) -> str:
-    """What a table calls a part of training, without its own options.
+    """What a table calls a part of training: by its method if that is not the usual one, without its other options.
 
     >>> label_of("dirichlet&conservation:operator(length=0.1)")
     'operator(dirichlet&conservation)'
+    >>> label_of('dirichlet:operator(method="boon")')
+    'boon(dirichlet)'
     """
     laws, how = apart(spec, ":")
-    return f"{called(how)[0]}({laws})"
+    name, options = called(how)
+    return f"{options.get('method', name)}({laws})"

@@ -10,16 +10,19 @@ from lawbound.datasets.formats import is_one
 from lawbound.datasets.split import members_of, splits_of
 from lawbound.datasets.store import MANIFEST
 from lawbound.datasets.store import open as open_dataset
+from lawbound.pretrained import folder
 from lawbound.surrogates.checkpoint import CONFIG, read_config
 
 
 def summary(path: Path) -> dict[str, Any]:
-    """Facts about a run folder, a dataset folder or a netCDF file; raises `ValueError` if it is none of them."""
-    if (path / CONFIG).exists():
-        config = read_config(path)
+    """Facts about a run folder, `pretrained:NAME`, a dataset folder or a file; raises `ValueError` if it is none of them."""
+    run = folder(path)
+    if (run / CONFIG).exists():
+        config = read_config(run)
         return {
             "run": str(path),
             "surrogate": config.surrogate,
+            **({"constraints": list(config.constraints)} if config.constraints else {}),
             "trained on": config.origin.problem,
             "options": config.options,
             "seed": config.seed,

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lawbound.evidence import Case, Comparison, Row
+from lawbound.naming import broken
 from lawbound.reference import SOLVER
 from lawbound.score import Metric
 
@@ -315,7 +316,7 @@ def _block(section: Section, columns: Sequence[Column], said: Callable[..., Text
     for i, method in enumerate(section.methods):
         cells = [column.cells[i] for column in columns]
         table.add_row(
-            said(method, "italic" if method == SOLVER else ""),
+            said(broken(method, _NAME_WIDTH), "italic" if method == SOLVER else ""),
             *(
                 said(numbers[i], "bold" if cell and cell.best else "")
                 for cell, (numbers, _) in zip(cells, texts, strict=True)

@@ -192,3 +192,12 @@ def test_a_constraint_is_named_with_its_options_and_how():
 def test_a_constraint_that_cannot_be_read_is_refused(spec, message):
     with pytest.raises(ValueError, match=message):
         imposed(spec)
+
+
+def test_samples_of_one_parameter_share_a_truth_only_where_nothing_else_is_random(stefan_test):
+    said = "samples of one parameter value share one truth"
+    assert any(
+        note.startswith(said) for note in judge({"anp": off_by(0.0)}, stefan_test, BOTH, table="t").notes
+    )
+    random = lb.generate("burgers-random", 3, split="test", nx=16, nt=3)
+    assert not any(note.startswith(said) for note in judge({"fno": off_by(0.0)}, random, [], table="t").notes)

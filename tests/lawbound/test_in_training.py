@@ -294,6 +294,9 @@ def test_the_command_line_trains_predicts_and_compares(tmp_path, capsys):
     train = ["train", "fno", data, "-o", folder, "--epochs", "2", *options]
     spec = "dirichlet&conservation:operator(kernel=exponential, length=0.1)"
     assert run([*train, "--constraint", spec, "--constraint", "conservation:penalty(weight=0.1)"]) == 0
+    capsys.readouterr()
+    assert run(["info", folder, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["constraints"]) == 2
     assert run(["predict", folder, data, "-o", str(tmp_path / "p.nc")]) == 0
     capsys.readouterr()
     assert run(["compare", folder, "--data", data, "--constraint", "conservation:condition", "--json"]) == 0

@@ -12,7 +12,8 @@ import lawbound as lb
 from lawbound import figures, law_figures, plane_figures
 from lawbound.comparison import imposed, judge
 from lawbound.figure_list import figures_of, write_figures
-from lawbound.ink import broken, to_svg
+from lawbound.ink import to_svg
+from lawbound.naming import broken
 from lawbound.surrogates.covariance import Diagonal
 from lawbound.surrogates.prediction import Prediction
 

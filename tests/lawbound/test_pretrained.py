@@ -53,3 +53,9 @@ def test_compare_and_rollout_take_it_like_a_run(tmp_path, capsys):
     assert run(["rollout", "pretrained:diffusion", "--data", str(data), "--nx", "48", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [row["nx"] for row in found["resolutions"]] == [48] and found["stability"]
+
+
+def test_info_takes_it_like_a_run(capsys):
+    assert run(["info", "pretrained:stefan", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["run"], found["surrogate"], found["trained on"]) == ("pretrained:stefan", "anp", "stefan")
