@@ -22,10 +22,14 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "constraints": (
         "constraint", "sets", "conservation", "flux_conservation", "boundary", "period", "bounds", "shape", "divergence",
-        "energy", "enforcement", "automatic", "displacement", "operator", "penalty", "constrained", "layer", "projection",
+        "energy", "enforcement", "automatic", "displacement", "operator", "inside", "corrected", "kernel_correction", "boon",
+        "boon_quirks", "penalty", "constrained", "layer", "projection",
         "truncation", "calibration", "applicability", "testing",
     ),
-    "lawbound": ("runs", "comparison", "figures", "scores", "front", "report", "reproduce"),
+    "lawbound": (
+        "runs", "pretrained", "comparison", "post_hoc", "rollout", "score", "scores", "peer_scores", "probabilistic_scores", "spectra",
+        "law_scores", "front", "figures", "report", "reproduce",
+    ),
 }  # fmt: skip
 TITLES = {
     "solvers": "Problems in, trajectories out: `lawbound.solvers`.",
