@@ -3,6 +3,11 @@
 import re
 
 
+def pieces(name: str) -> list[str]:
+    """The parts of a name between which a line may end: before +, & and brackets."""
+    return re.split(r"(?=[+&(])", name)
+
+
 def broken(name: str, width: int = 18) -> str:
     """A long name on several lines, cut before +, & and brackets, so that it does not run out of a panel or a column.
 
@@ -10,7 +15,7 @@ def broken(name: str, width: int = 18) -> str:
     ['fno-bc+operator', '(dirichlet)+hardc']
     """
     lines = [""]
-    for piece in re.split(r"(?=[+&(])", name):
+    for piece in pieces(name):
         if lines[-1] and len(lines[-1] + piece) > width:
             lines.append("")
         lines[-1] += piece

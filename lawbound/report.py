@@ -22,6 +22,7 @@ from lawbound import table
 from lawbound.evidence import Case, Comparison
 from lawbound.figure_list import figures_of
 from lawbound.ink import to_svg
+from lawbound.naming import pieces
 from lawbound.plane_figures import film, has_planes
 from lawbound.reference import SOLVER
 from lawbound.score import Metric
@@ -195,7 +196,7 @@ def _method(comparison: Comparison, section: table.Section, i: int) -> dict[str,
     name = section.methods[i]
     cells = [column.cells[i] for column in section.columns]
     return {
-        "name": name,
+        "pieces": pieces(name),
         "kind": "solver" if name == SOLVER else "lawful" if comparison.inputs.get(name) else "free",
         "cells": [_cell(cell, column) for cell, column in zip(cells, section.columns, strict=True)],
         "published": [

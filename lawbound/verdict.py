@@ -49,7 +49,7 @@ def _law_kept(result: Comparison, bases: Sequence[str], lawful: Sequence[str]) -
 
     size = max(1.0, *(float(np.abs(case.rhs).max()) for case in result.cases))
     before, after = residual(bases), residual(lawful)
-    told = f"largest residual {after:.1e}, before {before:.1e}".replace("e-0", "e-")
+    told = f"largest residual {after:.2g}, before {before:.2g}".replace("e-0", "e-")
     if after <= _ROUND_OFF * size:
         return f"Once imposed, ∫u dx = b(t) holds to round-off: {told}."
     if _within_tolerance(result, lawful):
@@ -58,7 +58,7 @@ def _law_kept(result: Comparison, bases: Sequence[str], lawful: Sequence[str]) -
             for case in result.cases
             if case.tolerance is not None
         )
-        known = f"{least:.1e}".replace("e-0", "e-")
+        known = f"{least:.2g}".replace("e-0", "e-")
         return (
             f"Once imposed, ∫u dx = b(t) holds to the tolerance that b is known to ({known} or more): {told}."
         )
