@@ -190,8 +190,9 @@ def test_a_residual_within_the_law_s_tolerance_holds_to_the_tolerance(stefan_tes
     def said(residual, tolerance=1e-9):
         return verdict(with_mass(known_to(tolerance), "probconserv", residual), ["anp"], LAW)
 
-    assert "holds to the tolerance that b is known to (1e-9 or more): largest residual 3e-11, before 0." in said(
-        3e-11
+    assert (
+        "holds to the tolerance that b is known to (1e-9 or more): largest residual 3e-11, before 0."
+        in said(3e-11)
     )
     assert "holds only approximately" in said(3e-9)
     assert "holds to round-off" in said(3e-14)
