@@ -1,7 +1,7 @@
 """How a constraint is imposed on a prediction, and what that did."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Protocol, final
 
 import numpy as np
@@ -171,13 +171,18 @@ class Condition:
 class Project:
     """Orthogonal projection (HardC for one law): spreads the correction evenly, whatever the covariance says.
 
-    It is exact whatever the rows' tolerance. covariance: `moved` projects samples as well as the mean, so that
-    both obey; `kept` leaves the covariance as it was, as published, and samples do not obey.
+    tolerance: `ignored`, as HardC has none: rows are exact whatever theirs is. `honoured`: the nearest state with
+    |G u − b| ≤ tolerance, so that what holds within it is left alone; beside rows for bounds and orders.
+    covariance: `moved` projects samples as well as the mean, so that both obey; `kept` leaves the covariance as it
+    was, as published, and samples do not obey.
     """
 
     covariance: Literal["moved", "kept"] = "moved"
+    tolerance: Literal["ignored", "honoured"] = "ignored"
 
     def __post_init__(self) -> None:
+        if self.tolerance not in ("ignored", "honoured"):
+            raise ValueError(f"`Project` got tolerance={self.tolerance!r}; give `ignored` or `honoured`.")
         if self.covariance not in ("moved", "kept"):
             raise ValueError(f"`Project` got covariance={self.covariance!r}; give `moved` or `kept`.")
 
@@ -191,9 +196,20 @@ class Project:
         onto = Target.of(admissible, means.device)
         if onto.rows is not None:
             exact = torch.where(torch.isfinite(onto.rows.noise), 0.0, torch.inf)
-            onto = Target(onto.rows._replace(noise=exact), *onto.others())
+            slab = self._slab(admissible, onto.rows.noise)
+            onto = replace(onto, rows=onto.rows._replace(noise=exact), slab=slab)
         updated = moved(means, covariance, admissible, onto, torch.ones_like(means), None)
         return updated if self.covariance == "moved" else updated._replace(covariance=covariance)
+
+    def _slab(self, admissible: Admissible, noise: Tensor) -> Tensor | None:
+        if self.tolerance == "ignored" or not bool((torch.isfinite(noise) & (noise > 0.0)).any()):
+            return None
+        if admissible.phases is not None or admissible.variation is not None or admissible.curved:
+            raise ValueError(
+                '`Project(tolerance="honoured")` is for rows, bounds and orders; with two phases, limits on variation or '
+                'curved equalities leave it at "ignored", or use `condition`.'
+            )
+        return torch.where(torch.isfinite(noise), noise, 0.0).sqrt()
 
 
 def metric_of(covariance: Covariance) -> tuple[Tensor, Tensor | None]:

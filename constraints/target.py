@@ -16,13 +16,17 @@ from lawbound.constraints.sets import Curved, Phases, Variation
 @final
 @dataclass(frozen=True, eq=False)
 class Target:
-    """An admissible set in tensors: rows and limits of the kernel, and the parts that need more."""
+    """An admissible set in tensors: rows and limits of the kernel, and the parts that need more.
+
+    slab: (..., q), within which of their right-hand sides rows need hold; None: they hold.
+    """
 
     rows: Equalities | None
     limits: Limits
     phases: Phases | None
     variation: Variation | None
     curved: tuple[Curved, ...]
+    slab: Tensor | None = None
 
     @classmethod
     def of(cls, admissible: Admissible, device: torch.device) -> "Target":
