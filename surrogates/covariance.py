@@ -64,6 +64,9 @@ def as_rows(blocks: Tensor, like: Tensor) -> Tensor:
     return blocks.reshape(*blocks.shape[:-2], *like.shape[-2:])
 
 
+_TAKEN_OUT = 1e50  # pivots of a Cholesky factor beyond which a row says nothing
+
+
 def apply_rows(weights: Tensor, field: Tensor) -> Tensor:
     """G u, (..., t, q)."""
     return field @ weights.T
@@ -215,9 +218,11 @@ class Conditioned:
         free = self.base.sample(generator)
         noise = self.noise.sqrt() * normal(self.noise.shape, self.noise, generator)
         moved = free - self.base.response(self.weights, self._solve(apply_rows(self.weights, free) + noise))
-        return (
-            moved if bool(self.noise.any()) else polished(moved, self.weights, torch.zeros_like(self.noise))
-        )
+        # A row that was taken out, by a pivot beyond all others, holds nothing that polishing could be told.
+        out = torch.diagonal(self.factor, dim1=-2, dim2=-1) > _TAKEN_OUT
+        if bool(self.noise.any()) or bool(out.any()):
+            return moved
+        return polished(moved, self.weights, torch.zeros_like(self.noise))
 
     def take(self, index: Tensor) -> "Conditioned":
         """Entries of the first batch dimension."""
