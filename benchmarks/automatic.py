@@ -104,13 +104,15 @@ def candidates() -> Iterator[tuple[str, Enforcement]]:
     yield "condition", Condition()
     yield "project", Project()
     yield "auto", Automatic()
-    for unsure in (0.15, 0.25, 0.35, np.inf):
-        for power in (0.0, 0.25, 0.5):
-            for surprised in (3.5, 5.0, np.inf):
+    for unsure in (0.15, 0.25, 0.35):
+        for surprised in (3.5, 5.0, np.inf):
+            for wiggles in (1.1, 1.25, 1.5, 2.0, np.inf):
                 yield (
-                    f"{unsure:g} {power:g} {surprised:g}",
-                    Automatic(unsure=unsure, power=power, surprised=surprised),
+                    f"unsure={unsure:g} surprised={surprised:g} wiggles={wiggles:g}",
+                    Automatic(unsure=unsure, surprised=surprised, wiggles=wiggles),
                 )
+    for power in (0.0, 0.5):
+        yield f"power={power:g}", Automatic(power=power)
 
 
 def table(

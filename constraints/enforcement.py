@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lawbound.constraints.admissible import nearest_admissible
+from lawbound.constraints.applicability import require
 from lawbound.constraints.automatic import Automatic
 from lawbound.constraints.conditioning import UnreachableError, Updated, condition
 from lawbound.constraints.constraint import Admissible, Constraint, widened
 from lawbound.constraints.displacement import Displace, UnbracketedError
 from lawbound.constraints.fixed import fixed_as_rows
+from lawbound.constraints.over_times import given_balance
 from lawbound.constraints.projection import InfeasibleError
 from lawbound.constraints.retraction import Pushed, moved
 from lawbound.constraints.sets import Box
@@ -125,6 +127,10 @@ class Condition:
 
     def __call__(self, means: Tensor, covariance: Covariance, admissible: Admissible) -> Updated:
         """See the class."""
+        if admissible.balance is not None:
+            if self != Condition():
+                raise ValueError(f"{admissible.balance.label} takes `condition` without options.")
+            return given_balance(means, covariance, admissible)
         if self.power == 1.0 and not isinstance(covariance, Pushed | Diagonal):
             told = fixed_as_rows(admissible)
             if admissible.box is not None and told.linear:
@@ -247,10 +253,12 @@ def enforcement_class(name: str) -> Callable[..., Enforcement]:
 def enforce(prediction: Prediction, constraint: Constraint, how: str | Enforcement = "condition") -> Enforced:
     """Make a prediction obey a constraint, each latent draw by itself; right-hand sides come from its inputs.
 
-    Raises `ValueError` if the inputs lack what the constraint needs, or if it cannot be met.
+    Raises `ValueError` if the inputs lack what the constraint needs, if it is none for this enforcement (see
+    `applicability`), or if it cannot be met.
     """
     chosen = enforcement(how)
     admissible = widened(constraint.on(prediction.inputs), prediction.fields)
+    require(admissible, chosen.name, f"`{constraint.name}`")
     try:
         updated = chosen(prediction.means, prediction.covariance, admissible)
     except UnreachableError as error:

@@ -30,7 +30,9 @@ class Target:
 
     @classmethod
     def of(cls, admissible: Admissible, device: torch.device) -> "Target":
-        """The set's numbers, float64, on this device."""
+        """The set's numbers, float64, on this device; raises `ValueError` for balances, which no single time obeys."""
+        if admissible.balance is not None:
+            raise ValueError(f"{admissible.balance.label} couples times; only `condition` takes it.")
 
         def tensor(array: np.ndarray) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float64)).to(device)

@@ -25,6 +25,8 @@ LAW_RHS, LAW_RESIDUAL, LAW_TOLERANCE = "law_rhs", "law_residual", "law_tolerance
 LAW_QUADRATURE = "law_quadrature"
 INFLOW, SEED, SPLIT, FRONT_LEVEL, PREDICTION = "inflow", "seed", "split", "front_level", "prediction"
 FRONT = "front"
+#: Attribute of the dataset: kind and parameter of k(u) in u_t = (k(u) u_x)_x, such as "power m" or "constant 0.3".
+CONDUCTIVITY = "lawbound_conductivity"
 ROLES = frozenset(
     {
         STATE, PARAMETER, WEIGHTS, WALL, LAW_RHS, LAW_RESIDUAL, LAW_TOLERANCE, LAW_QUADRATURE, INFLOW, SEED, SPLIT,

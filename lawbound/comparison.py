@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lawbound import scores
 from lawbound.arguments import apart
+from lawbound.constraints.applicability import require, require_possible
 from lawbound.constraints.conservation import Conservation
 from lawbound.constraints.enforcement import Condition, Project, enforce, enforcement_class
 from lawbound.datasets import schema
@@ -98,6 +99,7 @@ def judge(
         Row("solver", *row)
         for row in solver_scores(shown, now, [(case.name, case.samples) for case in cases])
     ]
+    _require_applicable(data, constraints)
     evidence: dict[tuple[str, str], Evidence] = {}
     methods = ["solver"]
     used: dict[str, tuple[str, ...]] = {"solver": ()}
@@ -151,6 +153,13 @@ def judge(
     return replace(result, verdict=verdict(result, list(predictors), constraints))
 
 
+def _require_applicable(data: xr.Dataset, constraints: Sequence[Imposed]) -> None:
+    """Refuse what does not go together before anything is predicted."""
+    first = data.isel({schema.SAMPLE: slice(1)})
+    for item in constraints:
+        require(item.constraint.on(first), item.how.name, f"`{item.constraint.name}`")
+
+
 def imposed(spec: str | Imposed) -> Imposed:
     """`NAME[&NAME…][:HOW]` as objects, each with options in brackets where it takes any.
 
@@ -165,8 +174,9 @@ def imposed(spec: str | Imposed) -> Imposed:
     manner = how[0].strip() if how else "condition"
     if (laws, manner) in _PUBLISHED:
         return _PUBLISHED[laws, manner]
-    chosen = made(manner, enforcement_class)
-    return Imposed(stacked(laws), chosen, laws if manner == "condition" else f"{laws}:{manner}")
+    chosen, constraint = made(manner, enforcement_class), stacked(laws)
+    require_possible(constraint, chosen.name)
+    return Imposed(constraint, chosen, laws if manner == "condition" else f"{laws}:{manner}")
 
 
 # The variance stays as it was in HardC, and b is imposed through any quadrature as it is in both.

@@ -251,7 +251,10 @@ def test_the_table_refuses_what_does_not_go_together():
     shape = (1, 1)
     phases = Phases(np.full(shape, 0.5), np.zeros(shape), np.ones(shape), True, "phases")
     alone = Admissible(Layout(("u",), ("x",), (N,)), phases=phases)
-    with pytest.raises(ValueError, match="`penalty` cannot impose phases; condition and project can"):
+    with pytest.raises(
+        ValueError,
+        match=r"`penalty` cannot impose phases, which this constraint has: two phases have no slope.*condition, project, displace, auto can",
+    ):
         promised(alone, "penalty")
     box = Box(np.zeros((1, 1, N)), np.ones((1, 1, N)), "box")
     both_ = Admissible(alone.layout, box=box, phases=phases)
@@ -259,9 +262,9 @@ def test_the_table_refuses_what_does_not_go_together():
 
 
 def test_every_line_of_the_table_is_looked_at_by_a_test():
-    # The cases of test_projection.py and the tests above go by metric; none may be left out unseen.
+    # The cases of test_projection.py (the kernel) and test_applicability.py (the enforcements) go by metric and by line.
     seen = {"own", "diagonal", "factors", "identity", "none"}
     assert {metric for entry in TABLE for metric in entry.metrics} <= seen
-    assert {entry.enforcement for entry in TABLE} == {"condition", "project", "penalty"}
+    assert {entry.enforcement for entry in TABLE} == {"condition", "project", "displace", "auto", "penalty"}
     assert len({(entry.part, entry.enforcement) for entry in TABLE}) == len(TABLE)
     assert all(entries(entry.enforcement, entry.part) == (entry,) for entry in TABLE)
