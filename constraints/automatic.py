@@ -89,7 +89,7 @@ class Automatic:
 
     def one_front(self, means: Tensor, layout: Layout) -> Tensor:
         """Whether the mean of all draws varies along x as a front does, hardly more than it must, (sample, t)."""
-        lines = means.mean(0).unflatten(-1, (len(layout.fields), *layout.shape)).flatten(2, -2)
+        lines = means.mean(0).reshape(*means.shape[1:-1], -1, layout.shape[-1])
         varied = lines.diff(dim=-1).abs().sum((-1, -2))
         return varied <= self.wiggles * (lines.amax(-1) - lines.amin(-1)).sum(-1)
 
