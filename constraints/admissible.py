@@ -7,6 +7,7 @@ from torch import Tensor
 from lawbound.constraints.curved_sets import nearest_curved
 from lawbound.constraints.less_variation import nearest_of_variation
 from lawbound.constraints.projection import nearest
+from lawbound.constraints.slab import nearest_in_slab
 from lawbound.constraints.target import Found, Target, found_by
 from lawbound.constraints.two_phases import nearest_of_two_phases
 
@@ -29,6 +30,8 @@ def nearest_admissible(
         count = rows + sum(len(part.labels) for part in admissible.curved)
         none = target.new_zeros(batch, dtype=torch.float64)
         return Found(target.double().expand(*batch, -1), none.unsqueeze(-1).expand(*batch, count), none)
+    if admissible.slab is not None:
+        return nearest_in_slab(target, metric, admissible, factors, nearest_admissible)
     if admissible.phases is not None:
         return nearest_of_two_phases(target, metric, admissible, factors)
     if admissible.curved:

@@ -12,6 +12,7 @@ from lawbound.constraints.displacement import Displace, totals_of
 from lawbound.constraints.retraction import moved
 from lawbound.constraints.sampled import Sampled
 from lawbound.constraints.target import Target
+from lawbound.datasets.layout import Layout
 from lawbound.surrogates.covariance import Covariance
 
 #: What is done where the set has two phases, and where a front is in the wrong place.
@@ -35,18 +36,22 @@ class Automatic:
     - an unsure front, and a law missed by more than `surprised` standard deviations √(Σ w² v + σ_G²): the front is not
       unsure but wrong, and is moved (`Displace`), if the set has totals only beside bounds and orders.
 
-    The three numbers were chosen on validation data, see docs/decisions.md.
+    Where the mean is no front, since it varies by more than `wiggles` times its range along x, there is none to be unsure of.
+
+    The four numbers were chosen on validation data, see docs/decisions.md.
     """
 
     unsure: float = 0.25
     power: float = 0.25
     surprised: float = 3.5
+    wiggles: float = 1.5
 
     def __post_init__(self) -> None:
-        if not (self.unsure >= 0.0 and self.surprised >= 0.0 and 0.0 <= self.power <= 1.0):
+        numbers = (self.unsure, self.surprised, self.wiggles)
+        if not (all(number >= 0.0 for number in numbers) and 0.0 <= self.power <= 1.0):
             raise ValueError(
-                f"`Automatic` got unsure={self.unsure}, power={self.power} and surprised={self.surprised}; give numbers "
-                "≥ 0, and a power of at most 1."
+                f"`Automatic` got unsure={self.unsure}, power={self.power}, surprised={self.surprised} and wiggles={self.wiggles}; "
+                "give numbers ≥ 0, and a power of at most 1."
             )
 
     @property
@@ -62,7 +67,7 @@ class Automatic:
             return TWO_PHASES(means, covariance, mixed)
         variance = covariance.variance()
         onto = Target.of(admissible, means.device)
-        front = self.unsure_front(means, variance)
+        front = self.unsure_front(means, variance) & self.one_front(means, admissible.layout)
         metric = torch.where(front[..., None], variance, variance**self.power)
         near = moved(means, covariance, admissible, onto, metric, None)
         wrong = front & (self.surprise(means, variance, onto) > self.surprised)
@@ -81,6 +86,12 @@ class Automatic:
         """Whether all draws together are unsure on which side of a front a point is, (sample, t)."""
         mean, deviation = means.mean(0), _pooled(means, variance).sqrt()
         return deviation.amax(-1) >= self.unsure * (mean.amax(-1) - mean.amin(-1))
+
+    def one_front(self, means: Tensor, layout: Layout) -> Tensor:
+        """Whether the mean of all draws varies along x as a front does, hardly more than it must, (sample, t)."""
+        lines = means.mean(0).reshape(*means.shape[1:-1], -1, layout.shape[-1])
+        varied = lines.diff(dim=-1).abs().sum((-1, -2))
+        return varied <= self.wiggles * (lines.amax(-1) - lines.amin(-1)).sum(-1)
 
     def surprise(self, means: Tensor, variance: Tensor, onto: Target) -> Tensor:
         """By how many standard deviations a row is missed at most, (sample, t)."""

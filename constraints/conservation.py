@@ -33,8 +33,9 @@ class Conservation(Constraint):
     "quadrature": Σ w u of the dataset's own field; any other name: the variable of that name, (sample, t).
 
     tolerance: the standard deviation of b. On cell averages the sum is the integral, and "auto" is exactly. At points it
-    is a quadrature, which misses a jump [u] by up to ½ h [u]; "auto" is what the law's `law_conservation_tolerance` allows,
-    or where b comes from elsewhere that estimate, taken over the initial state. "exact" imposes b through the quadrature as
+    is a quadrature, which misses a jump [u] by up to ½ h [u]; "auto" is what the law's `law_conservation_quadrature` says
+    (from_arrays: that estimate, taken over the initial state), else what its `law_conservation_tolerance` allows (a solver's own),
+    or where b comes from elsewhere that estimate. "exact" imposes b through the quadrature as
     if it were the integral, as the originals do.
     Hansen et al., ICML 2023, arXiv:2302.11002, section 3. Raises `ValueError` where b or what it is made of is missing
     or not finite, and for a region whose ends are between faces or points.
@@ -89,7 +90,7 @@ class Conservation(Constraint):
         auto = self.tolerance == "auto"
         start = tuple(f"{field} at the start" for field in self.fields)
         if self.mass == "law":
-            tolerance = (f"{schema.law_variable(self.name, 'tolerance')} at points",) if auto else ()
+            tolerance = tuple(f"{name} at points" for name in self._stored) if auto else ()
             return (schema.law_variable(self.name, "rhs"), *tolerance)
         if self.mass == "walls":
             walls = tuple(schema.wall_variable(field, "*") for field in self.fields)
@@ -97,6 +98,11 @@ class Conservation(Constraint):
         if self.mass == "quadrature":
             return self.fields
         return (self.mass, *(start if auto else ()))
+
+    @property
+    def _stored(self) -> tuple[str, ...]:
+        """Where a dataset says how far its quadrature may be off: known beforehand, or else what a solver's error allows."""
+        return tuple(schema.law_variable(self.name, what) for what in ("quadrature", "tolerance"))
 
     def rows(self, data: xr.Dataset) -> Rows:
         """One row for each time."""
@@ -145,10 +151,10 @@ class Conservation(Constraint):
         if self.tolerance == "exact" or averages or self.mass == "quadrature":
             return np.zeros_like(like)
         if self.mass == "law":
-            stored = schema.law_variable(self.name, "tolerance")
-            if stored not in data:
+            stored = next((name for name in self._stored if name in data), None)
+            if stored is None:
                 raise ValueError(
-                    f"`conservation` at points needs `{stored}`, how far the quadrature may be from the integral; give a "
+                    f"`conservation` at points needs `{self._stored[1]}` (or _quadrature), how far the quadrature may be from the integral; give a "
                     'number as `tolerance`, or "exact" to ignore it as the originals do.'
                 )
             return known_everywhere(data, stored)

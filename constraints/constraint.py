@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from lawbound.constraints.sets import Box, Curved, Order, Phases, Rows, Variation
+from lawbound.constraints.sets import Balance, Box, Curved, Order, Phases, Rows, Variation
 from lawbound.datasets import schema
 from lawbound.datasets.layout import Layout
 
@@ -31,6 +31,7 @@ class Admissible:
     phases: Phases | None = None
     variation: Variation | None = None
     curved: tuple[Curved, ...] = ()
+    balance: Balance | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -40,12 +41,14 @@ class Admissible:
             *(self.rows.labels if self.rows else ()),
             *(part.label for part in shapes if part is not None),
             *(label for part in self.curved for label in part.labels),
+            *((self.balance.label,) if self.balance else ()),
         )
 
     @property
     def linear(self) -> bool:
         """Whether it consists of rows alone."""
-        return not (self.box or self.order or self.phases or self.variation or self.curved)
+        shapes = (self.box, self.order, self.phases, self.variation, self.curved, self.balance)
+        return not any(shapes)
 
     def residual(self, values: FloatArray) -> FloatArray:
         """By how much states (sample, t, n) miss each part, (sample, t, label), in float64 and physical units.
@@ -62,6 +65,8 @@ class Admissible:
         for part in self.curved:
             gap = part.function(torch.from_numpy(np.ascontiguousarray(u))).numpy() - part.rhs
             found.append(np.maximum(gap, 0.0) if part.at_most else gap)
+        if self.balance is not None:
+            found.append(self.balance.unbalanced(u))
         return np.concatenate(found, axis=-1) if found else np.zeros((*u.shape[:-1], 0))
 
 
@@ -69,7 +74,7 @@ class Constraint(ABC):
     """A law that fields obey; third parties derive from it and give what their law has.
 
     A linear law gives `rows`, bounds and fixed values `bounds`, shapes `order`, `phases` or `variation`, a
-    nonlinear equality `curved`. The residual, stacking with `&` and every enforcement follow.
+    nonlinear equality `curved`, rows between times a `balance`. The residual, stacking with `&` and every enforcement follow.
     """
 
     @property
@@ -111,6 +116,10 @@ class Constraint(ABC):
         """Its nonlinear equalities."""
         return ()
 
+    def balance(self, data: xr.Dataset) -> Balance | None:
+        """Its balances between times."""
+        return None
+
     def on(self, data: xr.Dataset) -> Admissible:
         """The set of admissible states on this dataset; raises `ValueError` if the data lack what it needs."""
         return Admissible(
@@ -121,6 +130,7 @@ class Constraint(ABC):
             self.phases(data),
             self.variation(data),
             self.curved(data),
+            self.balance(data),
         )
 
     def residual(self, values: FloatArray, data: xr.Dataset) -> FloatArray:
@@ -192,8 +202,9 @@ def widened(admissible: Admissible, fields: tuple[str, ...]) -> Admissible:
     rows, box, order, variation = (
         admissible.rows, admissible.box, admissible.order, admissible.variation,
     )  # fmt: skip
-    if admissible.phases is not None:
-        raise ValueError(f"{admissible.phases.label} cannot be stacked with constraints of other fields.")
+    for alone in (admissible.phases, admissible.balance):
+        if alone is not None:
+            raise ValueError(f"{alone.label} cannot be stacked with constraints of other fields.")
     return Admissible(
         wide,
         rows and Rows(spread(rows.weights, 0.0), rows.rhs, rows.tolerance, rows.labels),
@@ -216,6 +227,8 @@ def _of_part(part: Curved, wide: Layout, small: Layout):  # type: ignore[no-unty
 def _both(one: Admissible, other: Admissible) -> Admissible:
     if (one.phases and other.phases) or (one.variation and other.variation):
         raise ValueError("Two constraints on the phases, or on the total variation, cannot be stacked.")
+    if one.balance and other.balance:
+        raise ValueError(f"{one.balance.label} cannot be stacked with another balance; leave one out.")
     return Admissible(
         one.layout,
         _joined([part for part in (one.rows, other.rows) if part is not None]),
@@ -224,6 +237,7 @@ def _both(one: Admissible, other: Admissible) -> Admissible:
         one.phases or other.phases,
         one.variation or other.variation,
         (*one.curved, *other.curved),
+        one.balance or other.balance,
     )
 
 

@@ -119,7 +119,7 @@ class Displace:
 
 def totals_of(admissible: Admissible) -> list[slice]:
     """Where each row's weights lie; raises `ValueError` unless each is a total along a line of its own."""
-    others = (admissible.variation, *admissible.curved)
+    others = (admissible.variation, admissible.balance, *admissible.curved)
     named = [part.label if hasattr(part, "label") else ", ".join(part.labels) for part in others if part]
     if named or len(admissible.layout.axes) != 1:
         raise ValueError(

@@ -1,7 +1,7 @@
 """How a constraint is imposed on a prediction, and what that did."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Protocol, final
 
 import numpy as np
@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lawbound.constraints.admissible import nearest_admissible
+from lawbound.constraints.applicability import require
 from lawbound.constraints.automatic import Automatic
 from lawbound.constraints.conditioning import UnreachableError, Updated, condition
 from lawbound.constraints.constraint import Admissible, Constraint, widened
 from lawbound.constraints.displacement import Displace, UnbracketedError
 from lawbound.constraints.fixed import fixed_as_rows
+from lawbound.constraints.over_times import given_balance
 from lawbound.constraints.projection import InfeasibleError
 from lawbound.constraints.retraction import Pushed, moved
 from lawbound.constraints.sets import Box
@@ -125,6 +127,10 @@ class Condition:
 
     def __call__(self, means: Tensor, covariance: Covariance, admissible: Admissible) -> Updated:
         """See the class."""
+        if admissible.balance is not None:
+            if self != Condition():
+                raise ValueError(f"{admissible.balance.label} takes `condition` without options.")
+            return given_balance(means, covariance, admissible)
         if self.power == 1.0 and not isinstance(covariance, Pushed | Diagonal):
             told = fixed_as_rows(admissible)
             if admissible.box is not None and told.linear:
@@ -171,13 +177,18 @@ class Condition:
 class Project:
     """Orthogonal projection (HardC for one law): spreads the correction evenly, whatever the covariance says.
 
-    It is exact whatever the rows' tolerance. covariance: `moved` projects samples as well as the mean, so that
-    both obey; `kept` leaves the covariance as it was, as published, and samples do not obey.
+    tolerance: `ignored`, as HardC has none: rows are exact whatever theirs is. `honoured`: the nearest state with
+    |G u − b| ≤ tolerance, so that what holds within it is left alone; beside rows for bounds and orders.
+    covariance: `moved` projects samples as well as the mean, so that both obey; `kept` leaves the covariance as it
+    was, as published, and samples do not obey.
     """
 
     covariance: Literal["moved", "kept"] = "moved"
+    tolerance: Literal["ignored", "honoured"] = "ignored"
 
     def __post_init__(self) -> None:
+        if self.tolerance not in ("ignored", "honoured"):
+            raise ValueError(f"`Project` got tolerance={self.tolerance!r}; give `ignored` or `honoured`.")
         if self.covariance not in ("moved", "kept"):
             raise ValueError(f"`Project` got covariance={self.covariance!r}; give `moved` or `kept`.")
 
@@ -191,9 +202,20 @@ class Project:
         onto = Target.of(admissible, means.device)
         if onto.rows is not None:
             exact = torch.where(torch.isfinite(onto.rows.noise), 0.0, torch.inf)
-            onto = Target(onto.rows._replace(noise=exact), *onto.others())
+            slab = self._slab(admissible, onto.rows.noise)
+            onto = replace(onto, rows=onto.rows._replace(noise=exact), slab=slab)
         updated = moved(means, covariance, admissible, onto, torch.ones_like(means), None)
         return updated if self.covariance == "moved" else updated._replace(covariance=covariance)
+
+    def _slab(self, admissible: Admissible, noise: Tensor) -> Tensor | None:
+        if self.tolerance == "ignored" or not bool((torch.isfinite(noise) & (noise > 0.0)).any()):
+            return None
+        if admissible.phases is not None or admissible.variation is not None or admissible.curved:
+            raise ValueError(
+                '`Project(tolerance="honoured")` is for rows, bounds and orders; with two phases, limits on variation or '
+                'curved equalities leave it at "ignored", or use `condition`.'
+            )
+        return torch.where(torch.isfinite(noise), noise, 0.0).sqrt()
 
 
 def metric_of(covariance: Covariance) -> tuple[Tensor, Tensor | None]:
@@ -231,10 +253,12 @@ def enforcement_class(name: str) -> Callable[..., Enforcement]:
 def enforce(prediction: Prediction, constraint: Constraint, how: str | Enforcement = "condition") -> Enforced:
     """Make a prediction obey a constraint, each latent draw by itself; right-hand sides come from its inputs.
 
-    Raises `ValueError` if the inputs lack what the constraint needs, or if it cannot be met.
+    Raises `ValueError` if the inputs lack what the constraint needs, if it is none for this enforcement (see
+    `applicability`), or if it cannot be met.
     """
     chosen = enforcement(how)
     admissible = widened(constraint.on(prediction.inputs), prediction.fields)
+    require(admissible, chosen.name, f"`{constraint.name}`")
     try:
         updated = chosen(prediction.means, prediction.covariance, admissible)
     except UnreachableError as error:

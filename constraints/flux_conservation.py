@@ -5,25 +5,29 @@ prefix masses. Local conservation therefore says no more than the total does, un
 is a model of the flux, and the tie couples all times of a sample.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, final
 
 import numpy as np
-import torch
 import xarray as xr
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from lawbound.constraints import geometry
-from lawbound.constraints.constraint import right_hand_side
+from lawbound.constraints.conservation import Conservation
+from lawbound.constraints.constraint import Constraint
 from lawbound.constraints.geometry import Line
+from lawbound.constraints.over_times import single_times
+from lawbound.constraints.sets import Balance, Given, Rows
 from lawbound.datasets import schema
-from lawbound.surrogates.covariance import Diagonal
-from lawbound.surrogates.prediction import Prediction
 
 FloatArray = NDArray[np.float64]
 
+KINDS = ("constant", "power", "step")
+#: σ_F where nothing is said, as a share of the flux that the range of u would drive across the domain.
+_SHARE = 0.1
 #: Linearisations, and how many columns of the variances are solved for at once.
 _STEPS, _CHUNK = 120, 512
 #: A mean that moves by less, relative to its size, stays.
@@ -40,7 +44,7 @@ class Fluxes(NamedTuple):
 
 @final
 @dataclass(frozen=True)
-class FluxConservation:
+class FluxConservation(Constraint):
     """h (u_i(t + Δt) − u_i(t)) + Δt (F_{i+1} − F_i) = 0 with F = −∂Φ(u)/∂x + σ_F ε, Φ = ∫ k du, ε ~ N(0, 1).
 
     In prefix masses M_i = ∫_0^{x_i} u: M_i(t + Δt) − M_i(t) = Δt (F_0 − F_i). The cells' balances are hard rows over (u, ε),
@@ -49,29 +53,33 @@ class FluxConservation:
     up to σ_F. With `total` the law's mass is a hard row at every time.
     flux_noise → ∞ is `condition` on the mass alone; flux_noise → 0 is the implicit finite-volume scheme.
 
-    conductivity: "constant" (k = parameter), "power" (k = u^parameter) or "step" (k = 1 where u ≥ parameter, else 0);
-    parameter: a number or a variable's name. Nonlinear fluxes are linearised about the mean until it stays (Gauss–Newton).
+    flux_noise: "auto" is a tenth of (Φ(most) − Φ(least)) / L for each sample, u's range being that of the initial state and of the
+    walls' values; σ_F also stands for what fluxes at stored times only say of those between.
+    conductivity: "constant" (k = parameter), "power" (k = u^parameter), "step" (k = 1 where u ≥ parameter, else 0), or "auto", what
+    the dataset says; parameter: a number or a variable's name. Nonlinear fluxes are linearised about the mean until it stays (Gauss–Newton).
     Hansen et al., ICML 2023, arXiv:2302.11002, for the limit of infinite noise; F. Lindgren, H. Rue, J. Lindström,
     J. R. Stat. Soc. B 73, 2011, for sparse conditioning. Raises `ValueError` for data that are not cell averages on an
     interval, for walls of other kinds, for flux_noise ≤ 0, and where the iteration does not settle.
     """
 
-    flux_noise: float
-    conductivity: Literal["constant", "power", "step"] = "constant"
+    flux_noise: float | Literal["auto"] = "auto"
+    conductivity: Literal["auto", "constant", "power", "step"] = "auto"
     parameter: float | str = "k"
     total: bool = True
     implicit: float = 1.0
     field: str = "u"
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.flux_noise < np.inf:
+        if self.flux_noise != "auto" and not (
+            isinstance(self.flux_noise, int | float) and 0.0 < self.flux_noise < np.inf
+        ):
             raise ValueError(
                 f"`FluxConservation` got flux_noise={self.flux_noise}; give a standard deviation > 0, such as a hundredth of a "
                 "typical flux. Small values are the finite-volume scheme, large ones the mass alone."
             )
-        if self.conductivity not in ("constant", "power", "step"):
+        if self.conductivity not in ("auto", *KINDS):
             raise ValueError(
-                f'`FluxConservation` got conductivity={self.conductivity!r}; say "constant", "power" or "step".'
+                f'`FluxConservation` got conductivity={self.conductivity!r}; say "auto", "constant", "power" or "step".'
             )
         if not 0.0 <= self.implicit <= 1.0:
             raise ValueError(f"`FluxConservation` got implicit={self.implicit}; give a weight from 0 to 1.")
@@ -84,40 +92,50 @@ class FluxConservation:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The walls, the conductivity's parameter and the mass."""
-        parameter = (self.parameter,) if isinstance(self.parameter, str) else ()
+        own = self.conductivity != "auto" and isinstance(self.parameter, str)
+        parameter = (
+            ("the conductivity's parameter",) if self.conductivity == "auto" else (str(self.parameter),) * own
+        )
         mass = (schema.law_variable("conservation", "rhs"),) if self.total else ()
-        return (schema.wall_variable(self.field, "*"), *parameter, *mass)
+        start = (f"{self.field} at the start",) if self.flux_noise == "auto" else ()
+        return (schema.wall_variable(self.field, "*"), *parameter, *mass, *start)
 
-    def impose(self, prediction: Prediction) -> Prediction:
-        """The mean and the marginal variances given the fluxes, each draw and sample by itself, over all times at once.
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The field that is conserved."""
+        return (self.field,)
 
-        Correlations between points are used inside and not kept. Work grows as (nt n)² for the variances.
-        """
-        data = prediction.inputs
-        if prediction.fields != (self.field,):
-            raise ValueError(
-                f"`flux-conservation` is about {self.field}, the prediction about {', '.join(prediction.fields)}."
-            )
+    def rows(self, data: xr.Dataset) -> Rows | None:
+        """The mass, with `total`."""
+        return Conservation(self.field, tolerance="exact").rows(data) if self.total else None
+
+    def balance(self, data: xr.Dataset) -> Balance:
+        """The cells' balances between times; variances given them cost (nt n)² a sample."""
         problem = _Problem.of(self, data)
-        means = prediction.means.numpy()
-        variance = np.broadcast_to(prediction.covariance.variance().numpy(), means.shape)
-        new_means, new_variance = np.empty_like(means), np.empty_like(means)
-        for draw, sample in np.ndindex(*means.shape[:2]):
-            new_means[draw, sample], new_variance[draw, sample] = problem.solve(
-                sample, means[draw, sample], variance[draw, sample]
-            )
-        covariance = Diagonal(torch.from_numpy(new_variance))
-        return Prediction(torch.from_numpy(new_means), covariance, data, prediction.fields)
+        return Balance(problem.solve, problem.unbalanced, f"balance of {self.field} in each cell")
 
-    def _potential(self, u: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Φ(u) = ∫_0^u k and k(u)."""
-        if self.conductivity == "constant":
-            return p * u, np.broadcast_to(p, u.shape)
-        if self.conductivity == "step":
-            return np.maximum(u - p, 0.0), (u >= p).astype(np.float64)
-        # The conductivity of a density is 0 where a linearisation takes it below 0.
-        positive = np.maximum(u, 0.0)
-        return positive ** (p + 1.0) / (p + 1.0), positive**p
+    def _model(self, data: xr.Dataset) -> tuple[str, float | str]:
+        """Kind of conductivity and its parameter, where "auto" is what the dataset says."""
+        if self.conductivity != "auto":
+            return self.conductivity, self.parameter
+        said = str(data.attrs.get(schema.CONDUCTIVITY, "")).split()
+        if len(said) != 2 or said[0] not in KINDS:
+            raise ValueError(
+                f"`flux-conservation` needs a model of the flux, and the dataset has none ({schema.CONDUCTIVITY}); say one, such as "
+                'conductivity="power", parameter="m".'
+            )
+        return said[0], float(said[1]) if said[1] not in data else said[1]
+
+
+def potential(kind: str, u: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Φ(u) = ∫_0^u k and k(u)."""
+    if kind == "constant":
+        return p * u, np.broadcast_to(p, u.shape)
+    if kind == "step":
+        return np.maximum(u - p, 0.0), (u >= p).astype(np.float64)
+    # The conductivity of a density is 0 where a linearisation takes it below 0.
+    positive = np.maximum(u, 0.0)
+    return positive ** (p + 1.0) / (p + 1.0), positive**p
 
 
 @final
@@ -131,8 +149,9 @@ class _Problem:
     steps: FloatArray
     low: geometry.Wall
     high: geometry.Wall
+    kind: str
     parameter: FloatArray
-    mass: FloatArray | None
+    noise: FloatArray
 
     @classmethod
     def of(cls, law: FluxConservation, data: xr.Dataset) -> "_Problem":
@@ -148,36 +167,64 @@ class _Problem:
                     f"`flux-conservation` has no flux for the {wall.side} wall, which is {wall.kind}; dirichlet and neumann "
                     "walls have one."
                 )
-        parameter = geometry.number_or_parameter(data, law.parameter, law.name, "conductivity's parameter")
-        mass = right_hand_side(data, "conservation") if law.total else None
+        kind, said = law._model(data)
+        parameter = geometry.number_or_parameter(data, said, law.name, "conductivity's parameter")
         steps = np.diff(np.asarray(data[schema.TIME].values, dtype=np.float64))
         if steps.size == 0:
             raise ValueError("`flux-conservation` couples times; these data have one. Use `Conservation`.")
         low, high = walls
-        return cls(law, data, line.length / line.points.size, steps, low, high, parameter, mass)
+        width = line.length / line.points.size
+        if law.flux_noise == "auto":
+            start = geometry.initial_state(data, law.field, law.name)
+            noise = _typical(start, walls, kind, parameter) * _SHARE / line.length
+        else:
+            noise = np.full(len(parameter), float(law.flux_noise))
+        return cls(law, data, width, steps, low, high, kind, parameter, noise)
 
-    def solve(self, sample: int, mean: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Mean and variance of u given the rows, (nt, n) both."""
+    def solve(self, sample: int, mean: FloatArray, variance: FloatArray, beside: Rows | None) -> Given:
+        """u given the balances and the rows beside them, which hold at single times."""
         u, scale = mean, float(np.abs(mean).max()) + 1e-300
+        hard = single_times(beside, sample, mean, variance)
         damping = 1.0
         for step in range(_STEPS):
             rows, rhs, noise = self._rows(sample, u)
+            count = len(rhs)
+            rows = sparse.vstack([rows, hard.weights], format="csr")
+            rhs = np.concatenate([rhs, hard.rhs])
+            noise = (
+                sparse.block_diag([noise, sparse.diags(hard.noise)], format="csr") if len(hard.rhs) else noise
+            )
             # Conditioning (u, ε) on the rows: A λ = rhs − G m, with A = G D Gᵀ + the part of ε.
             spread = rows.multiply(variance.ravel())
             system = (spread @ rows.T + noise).tocsc()
             factor = splu(system)
             gap = rhs - rows @ mean.ravel()
-            updated = mean + (spread.T @ _refined(factor, system, gap)).reshape(mean.shape)
+            pull = _refined(factor, system, gap)
+            updated = mean + (spread.T @ pull).reshape(mean.shape)
             moved = float(np.abs(updated - u).max())
             u = u + damping * (updated - u)
             if moved <= _STAYS * scale:
-                return u, self._variance(rows, spread, factor, variance)
+                multipliers = np.zeros(hard.shape)
+                multipliers[hard.where] = -pull[count:]
+                return Given(u, self._variance(rows, spread, factor, variance), multipliers)
             # A conductivity that jumps can make the iteration go back and forth between two fronts.
             damping = 1.0 if step < 15 else 0.5 if step < 30 else 0.25 if step < 60 else 0.1
         raise ValueError(
             f"`flux-conservation` does not settle for sample {int(self.data[schema.SAMPLE].values[sample])}: the mean still moves by "
             f"{moved:.2g} after {_STEPS} linearisations. Give another flux_noise, a larger one first."
         )
+
+    def unbalanced(self, values: FloatArray) -> FloatArray:
+        """The largest imbalance of a cell between a time and the one before, as a flux, (..., sample, t, 1)."""
+        law, dt = self.law, self.steps[:, None]
+        out = np.zeros((*values.shape[:-1], 1))
+        for index in np.ndindex(*values.shape[:-2]):
+            u = values[index]
+            flux = self._fluxes(index[-1], u).values
+            mean_flux = (1.0 - law.implicit) * flux[:-1] + law.implicit * flux[1:]
+            gap = self.width * np.diff(u, axis=0) / dt + np.diff(mean_flux, axis=1)
+            out[index][1:, 0] = np.abs(gap).max(axis=1)
+        return out
 
     @staticmethod
     def _variance(
@@ -212,32 +259,46 @@ class _Problem:
         out = sparse.kron(averaged, leaving, format="csr")
         rows = sparse.kron(after - before, h * sparse.eye(n), format="csr") + out @ slopes
         rhs = out @ (slopes @ u.ravel() - flux.values.ravel())
-        noise = sparse.kron(sparse.diags((law.flux_noise * dt) ** 2), leaving @ leaving.T, format="csr")
-        if self.mass is not None:
-            rows = sparse.vstack([rows, sparse.kron(sparse.eye(nt), np.full((1, n), h))], format="csr")
-            rhs = np.concatenate([rhs, self.mass[sample]])
-            noise = sparse.block_diag([noise, sparse.csr_matrix((nt, nt))], format="csr")
+        noise = sparse.kron(sparse.diags((self.noise[sample] * dt) ** 2), leaving @ leaving.T, format="csr")
         return rows, rhs, noise
 
     def _fluxes(self, sample: int, u: FloatArray) -> Fluxes:
         """F_i = −(Φ(u_i) − Φ(u_{i−1})) / h, by half a cell at Dirichlet walls, and its derivatives."""
         h, p = self.width, self.parameter[sample][:, None]
-        phi, k = self.law._potential(u, p)
+        phi, k = potential(self.kind, u, p)
         values, by_left, by_right = (np.zeros((len(u), u.shape[1] + 1)) for _ in range(3))
         values[:, 1:-1] = -np.diff(phi, axis=1) / h
         by_left[:, 1:-1], by_right[:, 1:-1] = k[:, :-1] / h, -k[:, 1:] / h
         low, high = self.low.values[sample, :, 0], self.high.values[sample, :, 0]
         if self.low.kind == "dirichlet":
-            values[:, 0] = -2.0 * (phi[:, 0] - self.law._potential(low[:, None], p)[0][:, 0]) / h
+            values[:, 0] = -2.0 * (phi[:, 0] - potential(self.kind, low[:, None], p)[0][:, 0]) / h
             by_right[:, 0] = -2.0 * k[:, 0] / h
         else:
             values[:, 0] = low
         if self.high.kind == "dirichlet":
-            values[:, -1] = -2.0 * (self.law._potential(high[:, None], p)[0][:, 0] - phi[:, -1]) / h
+            values[:, -1] = -2.0 * (potential(self.kind, high[:, None], p)[0][:, 0] - phi[:, -1]) / h
             by_left[:, -1] = 2.0 * k[:, -1] / h
         else:
             values[:, -1] = -high
         return Fluxes(values, by_left, by_right)
+
+
+def _typical(
+    start: FloatArray, walls: Sequence[geometry.Wall], kind: str, parameter: FloatArray
+) -> FloatArray:
+    """Φ(most) − Φ(least) over the initial state and the walls' values, (sample,)."""
+    seen = [start, *(wall.values[..., 0] for wall in walls if wall.kind == "dirichlet")]
+    ends = (
+        np.max([values.max(axis=1) for values in seen], axis=0),
+        np.min([values.min(axis=1) for values in seen], axis=0),
+    )
+    most, least = (potential(kind, end, parameter.max(axis=1))[0] for end in ends)
+    if not (most > least).all():
+        raise ValueError(
+            "`flux-conservation` cannot tell what a typical flux is: no flow follows from the initial state and the walls' "
+            "values of a sample. Give flux_noise."
+        )
+    return np.asarray(most - least)
 
 
 def _refined(factor: object, system: "sparse.csc_matrix", gap: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lawbound.constraints import geometry
 from lawbound.constraints.constraint import known_everywhere
 from lawbound.constraints.geometry import Line
-from lawbound.datasets import schema
+from lawbound.datasets import quadrature, schema
 
 FloatArray = NDArray[np.float64]
 #: (a, b) of x, or on a plane ((a, b) of x, (a, b) of y).
@@ -115,19 +115,8 @@ def _wall_rates(data: xr.Dataset, field: str) -> list[FloatArray]:
 
 
 def jump_error(data: xr.Dataset, field: str, who: str) -> FloatArray:
-    """½ h [u] at the sharpest place of the initial state, times the length across on a plane, (sample,).
-
-    A quadrature on points misses a jump [u] by up to half a cell of it, wherever the jump is within its cell.
-    """
-    axes = schema.axes(data)
-    lines = [Line.of(data, axis) for axis in axes]
+    """How far a quadrature may miss the initial state's integral, (sample,); see `datasets.quadrature.jump_error`."""
+    lines = [Line.of(data, axis) for axis in schema.axes(data)]
     start = geometry.initial_state(data, field, who)
-    values = start.reshape(len(start), *(line.points.size for line in lines))
-    errors = np.zeros(len(start))
-    for i, line in enumerate(lines):
-        jumps = np.abs(np.diff(values, axis=i + 1)) * np.diff(line.points).reshape(
-            -1, *(1,) * (len(lines) - 1 - i)
-        )
-        across = np.prod([other.length for other in lines if other is not line])
-        errors += 0.5 * jumps.reshape(len(start), -1).max(axis=1) * across
-    return errors
+    states = start.reshape(len(start), *(line.points.size for line in lines))
+    return quadrature.jump_error(states, [line.points for line in lines], [line.length for line in lines])

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from lawbound.constraints import rounds
 from lawbound.constraints.piecewise import Held, Problem
 
 STEPS = 60  # of Newton; a handful is usual
@@ -26,7 +27,11 @@ _LEAN = 1e-6  # share of the unlimited Jacobian added to a deficient one
 def solved(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
     """Duals y = (c, λ) of a flat batch, the number of steps, and which entries got there."""
     if problem.k == 0:
-        return multipliers(problem, _first(problem))
+        first = _first(problem)
+        # On a CPU entries that are there are left alone one by one, which is cheaper.
+        if first.is_cuda and rounds.apply(problem):
+            first = rounds.rounds(problem, first)
+        return multipliers(problem, first)
     return _coefficients(problem)
 
 
@@ -100,10 +105,11 @@ def _unlimited(problem: Problem) -> Problem:
 
 
 def _chosen(mask: Tensor) -> Tensor:
-    """Which entries to look at again. On a GPU all, while there are any: gathering some costs more than it saves."""
-    if mask.is_cuda and bool(mask.any()):
+    """Which entries to look at again. On a GPU all, while they are many: gathering those costs more than it saves."""
+    chosen = torch.nonzero(mask)[:, 0]
+    if mask.is_cuda and 4 * len(chosen) > len(mask):
         return torch.arange(len(mask), device=mask.device)
-    return torch.nonzero(mask)[:, 0]
+    return chosen
 
 
 def _first(problem: Problem) -> Tensor:
@@ -194,7 +200,8 @@ def _length(slope: Callable[[Tensor, Tensor], Tensor], first: Tensor) -> Tensor:
         now, was = slope(todo, at), first[todo]
         fine = (_INEXACT if trial else _OVERSHOOT) * was
         over, under = now < -fine, now > fine
-        high[todo[over]], low[todo[under]] = at[over], at[under]
+        # No masks as indices: a GPU would have to say how many there are.
+        high[todo], low[todo] = torch.where(over, at, high[todo]), torch.where(under, at, low[todo])
         secant = (at * was / (was - now).clamp_min(1e-300)).clamp_min(0.1 * at)
         middle = 0.5 * (low[todo] + high[todo])
         shrunk = torch.where((low[todo] == 0.0) & (secant < 0.9 * high[todo]), secant, middle)

@@ -47,6 +47,10 @@ class Penalty:
             raise ValueError(
                 f"`{constraint.name}` has two phases, which a penalty cannot pull towards; use `condition`."
             )
+        if admissible.balance is not None:
+            raise ValueError(
+                f"`{constraint.name}` couples all times, which a penalty on single states cannot see; use `condition`."
+            )
         return cls(admissible, _scale(admissible, Layout.of(data, state).state(data)), weight)
 
     @property

@@ -188,7 +188,7 @@ def moved(
     """Means and samples each taken to the nearest admissible state in the metric."""
     found = nearest_admissible(means, metric, onto, factors)
     rows = onto.rows
-    exact = rows is not None and not bool((rows.noise > 0.0).any())
+    exact = rows is not None and onto.slab is None and not bool((rows.noise > 0.0).any())
     if (
         rows is not None
         and exact

@@ -50,7 +50,11 @@ def equalities(admissible: Admissible, who: str = "An operator") -> Equalities:
     rhs: list[FloatArray] = []
     applies: list[NDArray[np.bool_]] = []
     labels: list[str] = []
-    others = [part.label for part in (admissible.order, admissible.phases, admissible.variation) if part]
+    others = [
+        part.label
+        for part in (admissible.order, admissible.phases, admissible.variation, admissible.balance)
+        if part
+    ]
     others += [label for part in admissible.curved for label in part.labels]
     if admissible.rows is not None:
         rows = admissible.rows

@@ -1,4 +1,4 @@
-"""The parts that an admissible set is made of: rows, boxes, orders, phases, variations, curved equalities.
+"""The parts that an admissible set is made of: rows, boxes, orders, phases, variations, curved equalities, balances.
 
 All of them speak about states u(t) of n values (`lawbound.datasets.layout`), in float64, without torch, except
 the curved ones, whose derivatives torch takes.
@@ -7,7 +7,7 @@ the curved ones, whose derivatives torch takes.
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -191,6 +191,28 @@ class Variation:
     def violation(self, values: FloatArray) -> FloatArray:
         """How much more the states vary than they may, (sample, t, 1), ≥ 0."""
         return np.maximum(self.measure(values) - self.most, 0.0)[..., None]
+
+
+class Given(NamedTuple):
+    """What states are, given balances and rows: means and variances, (t, n), and the rows' multipliers, (t, q)."""
+
+    means: FloatArray
+    variances: FloatArray
+    multipliers: FloatArray
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Balance:
+    """Uncertain rows that couple all times of a sample: what changes between two times is what flowed.
+
+    given: (sample, means (t, n), variances (t, n), rows beside it) → means, variances and multipliers given all of them.
+    unbalanced: states (..., sample, t, n) → by how much they miss a balance at worst, (..., sample, t, 1), ≥ 0.
+    """
+
+    given: Callable[[int, FloatArray, FloatArray, Rows | None], Given]
+    unbalanced: Callable[[FloatArray], FloatArray]
+    label: str
 
 
 @final

@@ -16,17 +16,23 @@ from lawbound.constraints.sets import Curved, Phases, Variation
 @final
 @dataclass(frozen=True, eq=False)
 class Target:
-    """An admissible set in tensors: rows and limits of the kernel, and the parts that need more."""
+    """An admissible set in tensors: rows and limits of the kernel, and the parts that need more.
+
+    slab: (..., q), within which of their right-hand sides rows need hold; None: they hold.
+    """
 
     rows: Equalities | None
     limits: Limits
     phases: Phases | None
     variation: Variation | None
     curved: tuple[Curved, ...]
+    slab: Tensor | None = None
 
     @classmethod
     def of(cls, admissible: Admissible, device: torch.device) -> "Target":
-        """The set's numbers, float64, on this device."""
+        """The set's numbers, float64, on this device; raises `ValueError` for balances, which no single time obeys."""
+        if admissible.balance is not None:
+            raise ValueError(f"{admissible.balance.label} couples times; only `condition` takes it.")
 
         def tensor(array: np.ndarray) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float64)).to(device)

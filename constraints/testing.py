@@ -55,7 +55,7 @@ def check_constraint(
         _is_nearest(constraint, unlawful, once, other)
     if "gradient" in promises:
         _has_derivatives(constraint, data, unlawful)
-    if admissible.phases is None and admissible.variation is None:
+    if admissible.phases is None and admissible.variation is None and admissible.balance is None:
         stacked = enforce(unlawful, constraint & constraint, Condition()).prediction.means
         assert _close(stacked, once.prediction.means, 1e-9), f"`{constraint.name}` twice is not itself"
 

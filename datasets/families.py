@@ -113,6 +113,7 @@ def _half(draw: Draw) -> float:
 DIFFUSION = Family(
     name="diffusion",
     title="linear diffusion of a decaying sine",
+    conductivity="constant k",
     equation="u_t = k u_xx",
     about="""A sine between cold walls decays as e^{−kt}. Positive and negative halves cancel, so that ∫u dx is 0 at all times while
 both halves lose heat through the walls: a model that loses the symmetry is seen at once in its mass. The "easy" member of the
@@ -137,6 +138,7 @@ porous medium equation: linear, smooth, with all values between −1 and 1.""",
 PME = Family(
     name="pme",
     title="porous medium equation, front entering an empty domain",
+    conductivity="power m",
     equation="u_t = (u^m u_x)_x",
     about="""The inlet is raised as (mt)^{1/m}, and a front enters the empty interval at speed 1. The larger m, the steeper it is: at the
 front u_x is infinite for m > 1, and the solution has a corner for m = 1. The conductivity u^m vanishes ahead of the front, so
@@ -164,6 +166,7 @@ that the equation degenerates there; the mass grows as t^{1 + 1/m}. Smooth model
 STEFAN = Family(
     name="stefan",
     title="one-phase Stefan problem, jump of u_star at the front",
+    conductivity="step u_star",
     equation="u_t = (k(u) u_x)_x, k = 1 where u ≥ u_star, else 0",
     about="""Melting without a mushy zone. The wall is held at u = 1, the interval is empty, and heat is conducted only where u has reached
 `u_star`: a front at α√t, where u jumps from `u_star` to 0. The scheme takes the integral mean of k at a face, so that every cell

@@ -16,10 +16,13 @@ from lawbound.datasets.split import split_variable
 from lawbound.solvers import (
     Boxes,
     Cells,
+    Constant,
     NavierStokes,
+    Power,
     Problem,
     Rectangle,
     Solver,
+    Step,
     Trajectory,
     solver_for,
 )
@@ -35,7 +38,11 @@ def solve(problem: Problem, solver: Solver | None = None) -> xr.Dataset:
     return _assemble(
         [trajectory],
         laws=laws_by_ledger([trajectory]),
-        attributes={"title": f"solution of one {problem.name} problem", "lawbound_problem": problem.name},
+        attributes={
+            "title": f"solution of one {problem.name} problem",
+            "lawbound_problem": problem.name,
+            **_conductivity(problem),
+        },
         config={
             "problem": problem.name,
             "solver": trajectory.solver,
@@ -49,6 +56,18 @@ def solve(problem: Problem, solver: Solver | None = None) -> xr.Dataset:
         },
         dtype=np.float64,
     )
+
+
+def _conductivity(problem: Problem) -> dict[str, str]:
+    """k(u), where it is one that a flux can be told by; a step of another height is not."""
+    match problem.equation:
+        case Constant(k):
+            return {schema.CONDUCTIVITY: f"constant {k!r}"}
+        case Power(m):
+            return {schema.CONDUCTIVITY: f"power {m!r}"}
+        case Step(u_star, k_max=1.0, k_min=0.0):
+            return {schema.CONDUCTIVITY: f"step {u_star!r}"}
+    return {}
 
 
 def _described(problem: Problem) -> str:
@@ -82,6 +101,7 @@ def gather(
             "comment": family.equation,
             "lawbound_problem": family.name,
             "lawbound_time_of_interest": repr(family.time_of_interest),
+            **({} if family.conductivity is None else {schema.CONDUCTIVITY: family.conductivity}),
         },
         config=config,
         dtype=dtype,

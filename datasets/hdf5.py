@@ -19,7 +19,7 @@ from lawbound.datasets.extras import MissingExtra, optional
 
 GROUP = "lawbound"
 _TEXT = "description"
-_LAWS = (schema.LAW_RHS, schema.LAW_RESIDUAL, schema.LAW_TOLERANCE)
+_LAWS = (schema.LAW_RHS, schema.LAW_RESIDUAL, schema.LAW_TOLERANCE, schema.LAW_QUADRATURE)
 
 #: How fields are stored.
 COMPRESSED = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}

@@ -22,12 +22,15 @@ PLANE_DIMS = (SAMPLE, TIME, Y, X)
 ROLE = "lawbound_role"
 STATE, PARAMETER, WEIGHTS, WALL = "state", "parameter", "weights", "boundary_value"
 LAW_RHS, LAW_RESIDUAL, LAW_TOLERANCE = "law_rhs", "law_residual", "law_tolerance"
+LAW_QUADRATURE = "law_quadrature"
 INFLOW, SEED, SPLIT, FRONT_LEVEL, PREDICTION = "inflow", "seed", "split", "front_level", "prediction"
 FRONT = "front"
+#: Attribute of the dataset: kind and parameter of k(u) in u_t = (k(u) u_x)_x, such as "power m" or "constant 0.3".
+CONDUCTIVITY = "lawbound_conductivity"
 ROLES = frozenset(
     {
-        STATE, PARAMETER, WEIGHTS, WALL, LAW_RHS, LAW_RESIDUAL, LAW_TOLERANCE, INFLOW, SEED, SPLIT, FRONT_LEVEL, FRONT,
-        PREDICTION,
+        STATE, PARAMETER, WEIGHTS, WALL, LAW_RHS, LAW_RESIDUAL, LAW_TOLERANCE, LAW_QUADRATURE, INFLOW, SEED, SPLIT,
+        FRONT_LEVEL, FRONT, PREDICTION,
     }
 )  # fmt: skip
 
@@ -36,6 +39,7 @@ _DIMENSIONS = {
     PARAMETER: (SAMPLE,), SEED: (SAMPLE,), SPLIT: (SAMPLE,), FRONT_LEVEL: (SAMPLE,),
     INFLOW: (SAMPLE, TIME), FRONT: (SAMPLE, TIME),
     LAW_RHS: (SAMPLE, TIME), LAW_RESIDUAL: (SAMPLE, TIME), LAW_TOLERANCE: (SAMPLE, TIME),
+    LAW_QUADRATURE: (SAMPLE, TIME),
 }  # fmt: skip
 
 RHS_SOURCES = ("analytic", "boundary-data", "ledger")
@@ -78,7 +82,7 @@ def integral(data: xr.Dataset, values: np.ndarray) -> np.ndarray:
 
 
 def law_variable(law: str, what: str) -> str:
-    """Name of a law's variable: `law_<id>_rhs`, `law_<id>_residual` or `law_<id>_tolerance`."""
+    """Name of a law's variable: `law_<id>_rhs`, `law_<id>_residual`, `law_<id>_tolerance`, perhaps `law_<id>_quadrature`."""
     return f"law_{law.replace('-', '_')}_{what}"
 
 

@@ -16,7 +16,7 @@ from lawbound.datasets.plugins import find
 from lawbound.datasets.store import open as open_dataset
 from lawbound.evidence import Case, Comparison, Imposed, Row
 from lawbound.imposing import imposed
-from lawbound.judging import Judged, Predict, Task, gathered, laws_in, ranked, refuse_what_is_not_carried
+from lawbound.judging import Judged, Predict, Task, gathered, laws_in, ranked, refuse_what_does_not_apply
 from lawbound.pretrained import folder, load
 from lawbound.reference import SOLVER, family_of, solver_scores
 from lawbound.score import Score, over_samples
@@ -114,7 +114,7 @@ def judge(
     at = np.arange(data.sizes[schema.TIME]) if chosen is None else chosen
     shown = data.isel({schema.TIME: at})
     now = int(np.abs(shown[schema.TIME].values - schema.time_of_interest(data)).argmin())
-    refuse_what_is_not_carried(shown, constraints)
+    refuse_what_does_not_apply(shown, constraints)
     task = Task(data, at, now, seed, tuple(constraints), scores, laws_in(data, constraints))
     members = cases_of(data)
     total, done = len(predictors) * sum(samples.size for samples in members.values()), 0

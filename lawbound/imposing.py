@@ -1,6 +1,7 @@
 """Constraints and enforcements by name, as the command line writes them."""
 
 from lawbound.arguments import apart
+from lawbound.constraints.applicability import require_possible
 from lawbound.constraints.conservation import Conservation
 from lawbound.constraints.enforcement import Condition, Project, enforcement_class
 from lawbound.evidence import Imposed
@@ -21,8 +22,9 @@ def imposed(spec: str | Imposed) -> Imposed:
     manner = how[0].strip() if how else "condition"
     if (laws, manner) in _PUBLISHED:
         return _PUBLISHED[laws, manner]
-    chosen = made(manner, enforcement_class)
-    return Imposed(stacked(laws), chosen, laws if manner == "condition" else f"{laws}:{manner}")
+    chosen, constraint = made(manner, enforcement_class), stacked(laws)
+    require_possible(constraint, chosen.name)
+    return Imposed(constraint, chosen, laws if manner == "condition" else f"{laws}:{manner}")
 
 
 # The variance stays as it was in HardC, and b is imposed through any quadrature as it is in both.

@@ -14,6 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from lawbound import scores as formulas
+from lawbound.constraints.applicability import require
 from lawbound.constraints.conservation import Conservation
 from lawbound.constraints.constraint import Constraint, Stack
 from lawbound.constraints.enforcement import Enforced, enforce
@@ -199,12 +200,12 @@ def laws_in(data: xr.Dataset, constraints: Sequence[Imposed]) -> dict[str, Const
     return laws
 
 
-def refuse_what_is_not_carried(data: xr.Dataset, constraints: Sequence[Imposed]) -> None:
-    """Raise `ValueError`, naming every constraint that the data lack something for, before any work is done."""
+def refuse_what_does_not_apply(data: xr.Dataset, constraints: Sequence[Imposed]) -> None:
+    """Raise `ValueError`, naming every constraint that data or enforcement cannot carry, before any work is done."""
     one, wrong = data.isel({schema.SAMPLE: slice(1)}), []
     for item in constraints:
         try:
-            item.constraint.on(one)
+            require(item.constraint.on(one), item.how.name, f"`{item.constraint.name}`")
         except ValueError as error:
             wrong.append(str(error))
     if wrong:

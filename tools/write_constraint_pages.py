@@ -15,7 +15,7 @@ import xarray as xr
 import lawbound as lb
 from lawbound import constraints
 from lawbound.constraints import Constraint
-from lawbound.constraints.applicability import TABLE, Entry, parts
+from lawbound.constraints.applicability import TABLE, Entry, Part, entries, parts
 from lawbound.datasets.plugins import load_all
 
 FOLDER = Path(__file__).parents[1] / "docs" / "constraints"
@@ -24,7 +24,7 @@ BEGIN, END = "<!-- made by tools/write_constraint_pages.py -->", "<!-- end -->"
 #: Each constraint as it is without arguments, or with the fewest, and families on whose data its parts are looked up.
 SHOWN: dict[str, tuple[Constraint, tuple[str, ...]]] = {
     "conservation": (constraints.Conservation(), ("stefan", "heat-neumann")),
-    "flux-conservation": (constraints.FluxConservation(0.1, "step", "u_star"), ()),
+    "flux-conservation": (constraints.FluxConservation(), ("stefan",)),
     "dirichlet": (constraints.Dirichlet(), ("heat-dirichlet", "stefan")),
     "neumann": (constraints.Neumann(), ("heat-neumann", "pme-2d")),
     "robin": (constraints.Robin(), ("heat-robin",)),
@@ -89,22 +89,20 @@ def block(name: str, made: dict[str, xr.Dataset]) -> str:
     command = f"`{name}`" if name in load_all("constraints") else "not on the command line"
     inputs = ", ".join(f"`{item}`" for item in constraint.inputs) or "nothing but what its arguments name"
     lines = ["| | |", "|---|---|", f"| class | `lawbound.constraints.{kind}` |", f"| name | {command} |"]
-    if not families:
-        lines += [
-            f"| reads | {inputs} |",
-            "| imposed by | its own solve over all times, `impose(prediction)` |",
-            "",
-        ]
-        return "\n".join(lines)
-    found = dict.fromkeys(part for family in families for part in parts(constraint.on(made[family])))
+    sets = [parts(constraint.on(made[family])) for family in families]
+    found = dict.fromkeys(part for each in sets for part in each)
+    # What goes with one part of a set but not with another does not impose the set.
+    whole = {one.enforcement for one in TABLE if any(_all_by(one.enforcement, each) for each in sets)}
     lines += [f"| reads | {inputs} |", f"| its set is made of | {', '.join(found)} |", ""]
     lines += ["| enforcement | imposes | in the metric | promises |", "|---|---|---|---|"]
-    lines += [_line(entry) for part in found for entry in _in_order(part)]
+    lines += [
+        _line(entry) for part in found for entry in TABLE if entry.part == part and entry.enforcement in whole
+    ]
     return "\n".join([*lines, ""])
 
 
-def _in_order(part: str) -> Sequence[Entry]:
-    return [entry for entry in TABLE if entry.part == part]
+def _all_by(enforcement: str, found: Sequence[Part]) -> bool:
+    return all(entries(enforcement, part) for part in found)
 
 
 def _line(entry: Entry) -> str:

@@ -54,6 +54,21 @@ def test_a_law_missed_by_more_than_was_to_be_expected_moves_the_front():
     assert torch.equal(found.variance, wanted.variance)
 
 
+def test_a_profile_with_waves_is_no_front():
+    free = from_moments(frozen_data("stefan").isel(sample=slice(0, 3)))
+    layout = free.layout
+    assert Automatic().one_front(free.means, layout).all()
+    waves = free.means + 0.5 * torch.sin(20.0 * torch.linspace(0.0, 1.0, free.means.shape[-1]))
+    assert not Automatic().one_front(waves, layout).any()
+    wavy = Prediction(waves, free.covariance, free.inputs)
+    assert Automatic(unsure=0.1).unsure_front(waves, free.covariance.variance()).all()
+    found, wanted = (
+        enforce(wavy, MASS, how).prediction
+        for how in (Automatic(unsure=0.1, surprised=0.0), Condition(power=0.25))
+    )
+    torch.testing.assert_close(found.means, wanted.means, rtol=0, atol=1e-12)
+
+
 def test_surprise_is_the_residual_in_standard_deviations():
     data = frozen_data("pme").isel(sample=[0, 60])
     free = from_moments(data)
@@ -113,7 +128,9 @@ def test_with_power_0_everywhere_it_projects():
     torch.testing.assert_close(found, enforce(free, MASS, Project()).prediction.means, rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("wrong", [{"unsure": -1.0}, {"unsure": np.nan}, {"power": 2.0}, {"surprised": -1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"unsure": -1.0}, {"unsure": np.nan}, {"power": 2.0}, {"surprised": -1.0}, {"wiggles": -1.0}]
+)
 def test_numbers_that_mean_nothing_are_refused(wrong):
     with pytest.raises(ValueError, match="`Automatic` got"):
         Automatic(**wrong)

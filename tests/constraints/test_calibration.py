@@ -33,7 +33,9 @@ def data(seed, samples=N, skew=False):
     spread = 0.05 * (1 + x) * np.ones((samples, T, 1))
     noise = g.exponential(size=base.shape) - 1.0 if skew else g.standard_normal(base.shape)
     guess = base + 3.0 * spread * noise
-    found = from_arrays(base, x=x, t=np.arange(T) / 10.0, weights=np.full(X, 1.0 / X), mass=base.mean(-1))
+    found = from_arrays(
+        base, x=x, t=np.arange(T) / 10.0, weights=np.full(X, 1.0 / X), mass=base.mean(-1), mass_tolerance=0.0
+    )
     means = torch.from_numpy(guess)[None]
     return Prediction(means, Diagonal(torch.from_numpy(spread**2)[None]), found), base
 

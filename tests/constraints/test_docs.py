@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import lawbound.constraints as constraints
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "constraints.md").read_text(encoding="utf-8")
@@ -23,3 +25,11 @@ def test_every_constraint_is_there():
     }
     missing = [name for name in kinds - {"Constraint", "Stack"} if f"`{name}`" not in TEXT]
     assert not missing
+
+
+def test_every_public_name_is_there_and_can_be_had():
+    for name in constraints.__all__:
+        assert getattr(constraints, name).__name__ == name
+        assert f"`{name}" in TEXT or f"{name}(" in TEXT, name
+    with pytest.raises(AttributeError, match="has no `Nonsense`; it has Admissible"):
+        constraints.Nonsense  # noqa: B018

@@ -1,19 +1,52 @@
 """Fluxes that are trusted up to a deviation: both limits, dense algebra in between, and what it is good for."""
 
+from dataclasses import dataclass
+from typing import final
+
 import numpy as np
 import pytest
 import torch
 
-from lawbound.constraints import Conservation, enforce
+import lawbound as lb
+from lawbound.comparison import imposed as specified
+from lawbound.constraints import (
+    Bounds,
+    Conservation,
+    Constraint,
+    Initial,
+    Monotone,
+    Rows,
+    TotalVariation,
+    enforce,
+)
 from lawbound.constraints.flux_conservation import FluxConservation
 from lawbound.surrogates.covariance import Diagonal
 from lawbound.surrogates.prediction import Prediction
 
 LAWS = {
-    "diffusion": FluxConservation(1.0),
+    "diffusion": FluxConservation(1.0, "constant"),
     "pme": FluxConservation(1.0, "power", "m"),
     "stefan": FluxConservation(1.0, "step", "u_star"),
 }
+
+
+@final
+@dataclass(frozen=True)
+class Moment(Constraint):
+    """∫x u dx, and ∫u dx times a factor if there is one."""
+
+    factor: float | None = None
+    name = "moment"
+    inputs = ("u",)
+
+    def rows(self, data):
+        weights = data.x_weights.values * (data.x.values if self.factor is None else 1.0)
+        rhs = data.u.values.astype(np.float64) @ weights[:, None] + (self.factor is not None)
+        return Rows(weights[None], rhs, np.zeros_like(rhs), ("∫x u dx",))
+
+
+def imposed(constraint, prediction):
+    return enforce(prediction, constraint).prediction
 
 
 def law(family, noise, **options):
@@ -39,7 +72,7 @@ def noisy(data, seed=0, spread=0.05, start=None):
 def test_fluxes_that_are_not_trusted_leave_conditioning_on_the_mass(made, family):
     given = noisy(made(family, nx=12, nt=5))
     by_mass = enforce(given, Conservation()).prediction
-    free = law(family, 1e5).impose(given)
+    free = imposed(law(family, 1e5), given)
     torch.testing.assert_close(free.means, by_mass.means, rtol=0, atol=1e-7)
     torch.testing.assert_close(free.variance, by_mass.variance, rtol=0, atol=1e-9)
 
@@ -47,7 +80,7 @@ def test_fluxes_that_are_not_trusted_leave_conditioning_on_the_mass(made, family
 def test_fluxes_that_are_trusted_make_the_implicit_scheme(made):
     data = made("diffusion", nx=16, nt=6)
     given = noisy(data, start=1e-9)
-    lawful = law("diffusion", 1e-7, total=False).impose(given)
+    lawful = imposed(law("diffusion", 1e-7, total=False), given)
     # Backward Euler from the initial state, written down by itself.
     n, h, dt = 16, float(data.x_weights[0]), float(data.t[1] - data.t[0])
     laplace = np.diag(np.full(n, -2.0)) + np.diag(np.ones(n - 1), 1) + np.diag(np.ones(n - 1), -1)
@@ -64,7 +97,7 @@ def test_fluxes_that_are_trusted_make_the_implicit_scheme(made):
 def test_a_nonlinear_scheme_is_met_where_its_fluxes_are_trusted(made, family):
     data = made(family, nx=12, nt=9)
     trusted = law(family, 1e-4, total=False)
-    u = trusted.impose(noisy(data, spread=0.02)).means[0].numpy()
+    u = imposed(trusted, noisy(data, spread=0.02)).means[0].numpy()
     dt, h = np.diff(data.t.values)[None, :, None], float(data.x_weights[0])
     for sample in range(3):
         p = float(data[trusted.parameter][sample])
@@ -86,7 +119,7 @@ def test_a_nonlinear_scheme_is_met_where_its_fluxes_are_trusted(made, family):
 def test_it_is_dense_gaussian_conditioning_where_fluxes_are_linear(made):
     data = made("diffusion", nx=6, nt=4).isel(sample=[0])
     given, noise = noisy(data), 0.3
-    lawful = FluxConservation(noise, total=True, implicit=0.5).impose(given)
+    lawful = imposed(FluxConservation(noise, "constant", "k", total=True, implicit=0.5), given)
     n, nt, h, k = 6, 4, float(data.x_weights[0]), float(data.k[0])
     dt = float(data.t[1] - data.t[0])
     gradient = np.zeros((n + 1, n))
@@ -119,7 +152,7 @@ def test_the_mass_is_exact_variance_never_grows_and_the_error_falls(made, family
     data = made(family, nx=24, nt=9)
     given = noisy(data)
     by_mass = enforce(given, Conservation()).prediction
-    lawful = law(family, 0.1).impose(given)
+    lawful = imposed(law(family, 0.1), given)
     masses = lawful.means @ torch.from_numpy(data.x_weights.values)
     np.testing.assert_allclose(masses[0], data.law_conservation_rhs, atol=1e-12)
     assert (lawful.variance <= by_mass.variance * (1 + 1e-9) + 1e-15).all()
@@ -130,15 +163,25 @@ def test_the_mass_is_exact_variance_never_grows_and_the_error_falls(made, family
 @pytest.mark.parametrize(
     ("family", "constraint", "message"),
     [
-        ("stokes", FluxConservation(1.0, parameter="nu"), "about averages over equal cells"),
+        ("stokes", FluxConservation(1.0, "constant", "nu"), "about averages over equal cells"),
         ("pme-2d", FluxConservation(1.0, "power", "m"), "about averages over equal cells"),
-        ("advection", FluxConservation(1.0, parameter="beta"), "no flux for the x_hi wall, which is outflow"),
-        ("pme", FluxConservation(1.0), "conductivity's parameter from `k`, which the dataset does not carry"),
+        (
+            "advection",
+            FluxConservation(1.0, "constant", "beta"),
+            "no flux for the x_hi wall, which is outflow",
+        ),
+        (
+            "pme",
+            FluxConservation(1.0, "constant"),
+            "conductivity's parameter from `k`, which the dataset does not carry",
+        ),
     ],
 )
 def test_data_without_such_fluxes_are_refused(made, family, constraint, message):
     with pytest.raises(ValueError, match=message):
-        constraint.impose(noisy(made(family, nx=12)) if family != "pme-2d" else _plane(made("pme-2d", nx=12)))
+        imposed(
+            constraint, noisy(made(family, nx=12)) if family != "pme-2d" else _plane(made("pme-2d", nx=12))
+        )
 
 
 def _plane(data):
@@ -155,5 +198,93 @@ def test_wrong_arguments_are_refused(made):
         with pytest.raises(ValueError, match="`FluxConservation` got"):
             FluxConservation(**arguments)
     with pytest.raises(ValueError, match="couples times"):
-        FluxConservation(1.0).impose(noisy(made("diffusion").isel(t=[3])))
-    assert FluxConservation(1.0).inputs == ("bc_u_*", "k", "law_conservation_rhs")
+        imposed(FluxConservation(1.0), noisy(made("diffusion").isel(t=[3])))
+    assert FluxConservation(1.0, "constant").inputs == ("bc_u_*", "k", "law_conservation_rhs")
+    assert FluxConservation().inputs == (
+        "bc_u_*",
+        "the conductivity's parameter",
+        "law_conservation_rhs",
+        "u at the start",
+    )
+
+
+@pytest.mark.parametrize("family", LAWS)
+def test_the_data_say_what_drives_their_fluxes_and_how_much_flows(made, family):
+    data, like = made(family, nx=12, nt=5), LAWS[family]
+    given = noisy(data)
+    walls = [data[f"bc_u_x_{end}"].values for end in ("lo", "hi")]
+    seen = np.concatenate([data.u.values[:, 0], *walls], axis=1)
+    ends, p = (seen.max(1), seen.min(1)), data[like.parameter].values
+    phi = {
+        "diffusion": lambda u: p * u,
+        "pme": lambda u: np.maximum(u, 0) ** (p + 1) / (p + 1),
+        "stefan": lambda u: np.maximum(u - p, 0),
+    }[family]
+    length = float(data.x_weights.sum())
+    auto = imposed(FluxConservation(), given)
+    for sample in range(3):
+        noise = 0.1 * float((phi(ends[0]) - phi(ends[1]))[sample]) / length
+        stated = imposed(law(family, noise), given)
+        torch.testing.assert_close(stated.means[:, sample], auto.means[:, sample], rtol=0, atol=1e-12)
+    unknown = data.copy()
+    del unknown.attrs["lawbound_conductivity"]
+    with pytest.raises(ValueError, match="needs a model of the flux"):
+        FluxConservation().on(unknown)
+    with pytest.raises(ValueError, match="what a typical flux is"):
+        FluxConservation().on(
+            data.assign(u=0 * data.u, bc_u_x_lo=0 * data.bc_u_x_lo, bc_u_x_hi=0 * data.bc_u_x_hi)
+        )
+
+
+def test_a_problem_that_is_solved_alone_says_it_too():
+    from lawbound.datasets.families import PME
+    from lawbound.solvers import Cells
+
+    data = lb.solve(PME.build(PME.of(2.5), Cells(0.0, 1.0, 16), np.linspace(0.0, 1.0, 5)))
+    named = imposed(FluxConservation(0.3, "power", 2.5), noisy(data))
+    assert torch.equal(imposed(FluxConservation(0.3), noisy(data)).means, named.means)
+
+
+def test_it_stacks_with_rows_and_fixed_values_in_any_order(made):
+    data = made("diffusion", nx=12, nt=5)
+    given, flux = noisy(data), law("diffusion", 0.1)
+    u = data.u.values.astype(np.float64)
+    moment = Moment()
+    one, other = (imposed(stack, given) for stack in (flux & moment, moment & flux))
+    torch.testing.assert_close(one.means, other.means, rtol=0, atol=1e-12)
+    weights = data.x_weights.values * data.x.values
+    np.testing.assert_allclose(one.means[0].numpy() @ weights, u @ weights, atol=1e-12)
+    assert (one.variance <= imposed(flux, given).variance * (1 + 1e-9) + 1e-15).all()
+    # The mass twice is the mass once.
+    twice = enforce(given, Conservation() & flux)
+    torch.testing.assert_close(twice.prediction.means, imposed(flux, given).means, rtol=0, atol=1e-12)
+    assert twice.report.multipliers.shape == (3, 5, 2)
+    started = imposed(flux & Initial(), given)
+    np.testing.assert_array_equal(started.means[0, :, 0], u[:, 0])
+    assert started.variance[:, 0].max() == 0.0
+    with pytest.raises(ValueError, match="contradicts other rows"):
+        imposed(flux & Moment(factor=0.0), noisy(data))
+
+
+def test_with_bounds_or_shapes_it_is_refused_and_the_sequence_that_is_named_works(made):
+    data = made("pme", nx=12, nt=5)
+    given, flux = noisy(data), law("pme", 0.1)
+    for shape in (Bounds(0.0), Monotone("falling"), TotalVariation()):
+        with pytest.raises(ValueError, match=r"do not go together: no kernel here.*impose the balance, then"):
+            enforce(given, flux & shape)
+    for how in ("project", "displace", "auto"):
+        with pytest.raises(ValueError, match=rf"`{how}` cannot impose balance.*couples them; condition can"):
+            enforce(given, flux, how)
+    with pytest.raises(ValueError, match="another balance"):
+        (flux & flux).on(data)
+    bounded = enforce(imposed(flux, given), Conservation() & Bounds(0.0)).prediction
+    assert bounded.means.min() >= 0.0
+    masses = bounded.means[0].numpy() @ data.x_weights.values
+    np.testing.assert_allclose(masses, data.law_conservation_rhs, atol=1e-12)
+
+
+def test_compare_takes_it_by_name(made):
+    item = specified("flux-conservation(flux_noise=0.3)&conservation")
+    assert isinstance(item.constraint.parts[0], FluxConservation)
+    with pytest.raises(ValueError, match="`project` cannot impose balance"):
+        specified("flux-conservation:project")

@@ -11,9 +11,13 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
+from lawbound.constraints import rounds
 from lawbound.constraints.admissible import nearest_admissible
 from lawbound.constraints.applicability import APART, entries, parts, promised
 from lawbound.constraints.constraint import Admissible
+from lawbound.constraints.newton import _first as _first_duals
+from lawbound.constraints.newton import multipliers
+from lawbound.constraints.piecewise import Problem
 from lawbound.constraints.projection import Equalities, InfeasibleError, Limits, nearest
 from lawbound.constraints.sets import Box, Curved, Order, Phases, Rows, Variation
 from lawbound.constraints.target import Target
@@ -564,3 +568,54 @@ def test_a_million_points_take_a_few_vectors_of_memory():
     off, kilobytes = (float(word) for word in done.stdout.split())
     assert off < 1e-13
     assert kilobytes * 1024 < 100 * 8e6
+
+
+@pytest.mark.parametrize("soft", [0.0, 0.02, "some"])
+def test_rounds_without_questions_come_to_where_the_search_comes(soft):
+    # What a GPU does before it asks which entries are left; here on the CPU, by itself.
+    g = torch.Generator().manual_seed(3)
+    count, n = 400, 40
+    x = torch.linspace(0.0, 1.0, n, dtype=D)
+    place = 0.2 + 0.6 * rand(g, count, 1)
+    target = torch.sigmoid((place - x) / 0.03) + 0.3 * torch.randn(count, n, generator=g, dtype=D)
+    metric = 1e-4 + rand(g, count, n) ** 4
+    weights = (0.2 + rand(g, 1, n)) * (1.0 if soft != 0.02 else torch.sign(rand(g, 1, n) - 0.3))
+    weights = weights / weights.norm()
+    lawful = rand(g, count, n)
+    noise = torch.full((count, 1), 0.0 if soft == "some" else soft, dtype=D)
+    if soft == "some":
+        noise[::3] = torch.inf
+    problem = Problem(
+        target, metric, weights, lawful @ weights.T, noise, torch.zeros(count, n, dtype=D), torch.ones(count, n, dtype=D),
+        None, None, None, None, None,
+    )  # fmt: skip
+    assert rounds.apply(problem)
+    y = rounds.rounds(problem, _first_duals(problem), 60)
+    wanted, _, done = multipliers(problem, _first_duals(problem))
+    assert done.all()
+    held, values = problem.settled(y)
+    gap = problem.equations(values, y, held).abs()
+    assert (gap <= 10 * problem.accuracy(values, y, held)).all()
+    torch.testing.assert_close(values, problem.settled(wanted)[1], rtol=0, atol=1e-12)
+    # The usual number of rounds leaves few, and the search from there ends where it does from anywhere.
+    some = rounds.rounds(problem, _first_duals(problem))
+    held, values = problem.settled(some)
+    there = (problem.equations(values, some, held).abs() <= problem.accuracy(values, some, held)).all(-1)
+    assert there.double().mean() > 0.8
+    finished = multipliers(problem, some)[0]
+    torch.testing.assert_close(problem.settled(finished)[1], problem.settled(wanted)[1], rtol=0, atol=1e-12)
+
+
+def test_rounds_are_for_one_row_with_bounds():
+    row, state = torch.ones(1, 3, dtype=D), torch.zeros(2, 3, dtype=D)
+    rest = (torch.zeros(2, 1, dtype=D), torch.zeros(2, 1, dtype=D))
+    bounded = Problem(state, state + 1, row, *rest, state, state, None, None, None, None, None)
+    assert rounds.apply(bounded)
+    for other in (
+        replace(bounded, lower=None, upper=None),
+        replace(bounded, weights=torch.ones(2, 3, dtype=D)),
+        replace(bounded, weights=torch.ones(2, 1, 3, dtype=D)),
+        replace(bounded, factors=torch.ones(2, 3, 1, dtype=D)),
+        replace(bounded, order=Order(np.array([0]), np.array([3]), np.array([1]), "rising")),
+    ):
+        assert not rounds.apply(other)

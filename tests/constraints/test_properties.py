@@ -1,5 +1,7 @@
 """What enforcement promises of means, covariances and samples together, over every structure of covariance."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,8 @@ from lawbound.constraints.bounds import Bounds
 from lawbound.constraints.conservation import Conservation as Total
 from lawbound.constraints.constraint import Admissible
 from lawbound.constraints.penalty import Penalty
-from lawbound.constraints.sets import Box, Phases, Rows
+from lawbound.constraints.sets import Box, Order, Phases, Rows
+from lawbound.constraints.shape import TotalVariation, TwoPhase
 from lawbound.datasets.layout import Layout
 from lawbound.surrogates.covariance import Diagonal
 from lawbound.surrogates.dense import Dense
@@ -191,6 +194,53 @@ def test_a_tolerance_leaves_a_share_and_a_projection_takes_it_all(stefan_test):
     assert "exact" in promised(law.on(stefan_test), "project")
 
 
+@pytest.mark.parametrize("shape", ["rows", "box", "order"])
+def test_a_projection_that_honours_tolerances_is_the_nearest_within_them(shape):
+    # Against one that is given the same set as inequalities, the tolerance being twice what most rows are off by or half.
+    means, covariance, plain = trial(7, "diagonal")
+    lawful = torch.sort(rand(8, 2, T, N)).values.numpy()
+    plain = replace(plain, rows=replace(plain.rows, rhs=lawful @ plain.rows.weights.T))
+    gap = np.abs(plain.residual(means[0].numpy()))
+    width = gap * np.where(np.arange(T)[:, None] % 2, 2.0, 0.5)
+    rows = Rows(plain.rows.weights, plain.rows.rhs, width, plain.rows.labels)
+    chain, whole = (np.array([0]), np.array([N])), (2, T, N)
+    extra = {
+        "rows": {},
+        "box": {"box": Box(np.full(whole, -0.4), np.full(whole, 1.3), "box")},
+        "order": {"order": Order(*chain, np.array([1]), "rising")},
+    }[shape]
+    admissible = Admissible(plain.layout, rows, **extra)
+    honoured = Project(tolerance="honoured")
+    updated = honoured(means, covariance, admissible)
+    found = updated.means[0].numpy()
+    slack = np.abs(admissible.residual(found)[..., :Q]) - width
+    assert slack.max() < 1e-12
+    assert np.abs(admissible.residual(found)[..., Q:]).max(initial=0.0) < 1e-9
+    twice = honoured(updated.means, covariance, admissible).means[0].numpy()
+    np.testing.assert_allclose(twice, found, atol=1e-9)
+    drawn = (updated.means + updated.covariance.sample(torch.Generator().manual_seed(0)))[0].numpy()
+    assert (np.abs(admissible.residual(drawn)[..., :Q]) - width).max() < 1e-11
+    if shape == "rows":
+        assert (np.abs(found - means[0].numpy())[:, 1] < 1e-14).all()  # within it already
+    # Nothing lawful lies on the near side: ⟨m − T m, v − T m⟩ ≤ 0.
+    for seed in range(8):
+        v = honoured(means + 0.5 * rand(seed, *SHAPE) - 0.25, covariance, admissible).means
+        inner = ((means - updated.means) * (v - updated.means)).sum(-1)
+        assert inner.max() < 1e-8
+
+
+def test_a_projection_says_what_it_does_with_tolerances(stefan_test):
+    law = Total(tolerance=0.05)
+    within = enforce(given(stefan_test, draws=1), law, Project(tolerance="honoured")).report
+    before, after = (np.abs(a) for a in (within.residual_before, within.residual_after))
+    assert (after <= 0.05 + 1e-12).all() and (within.moved[..., None][before < 0.05] == 0.0).all()
+    with pytest.raises(ValueError, match="`ignored` or `honoured`"):
+        Project(tolerance="soft")
+    for shape in (TotalVariation(), TwoPhase(lower=0.0, upper=1.0)):
+        with pytest.raises(ValueError, match="is for rows, bounds and orders"):
+            enforce(given(stefan_test, draws=1), law & shape, Project(tolerance="honoured"))
+
+
 def test_a_penalty_is_a_wish(stefan_test):
     law = Conservation()
     assert "exact" not in promised(law.on(stefan_test), "penalty")
@@ -201,7 +251,10 @@ def test_the_table_refuses_what_does_not_go_together():
     shape = (1, 1)
     phases = Phases(np.full(shape, 0.5), np.zeros(shape), np.ones(shape), True, "phases")
     alone = Admissible(Layout(("u",), ("x",), (N,)), phases=phases)
-    with pytest.raises(ValueError, match="`penalty` cannot impose phases; condition and project can"):
+    with pytest.raises(
+        ValueError,
+        match=r"`penalty` cannot impose phases, which this constraint has: two phases have no slope.*condition, project, displace, auto can",
+    ):
         promised(alone, "penalty")
     box = Box(np.zeros((1, 1, N)), np.ones((1, 1, N)), "box")
     both_ = Admissible(alone.layout, box=box, phases=phases)
@@ -209,9 +262,9 @@ def test_the_table_refuses_what_does_not_go_together():
 
 
 def test_every_line_of_the_table_is_looked_at_by_a_test():
-    # The cases of test_projection.py and the tests above go by metric; none may be left out unseen.
+    # The cases of test_projection.py (the kernel) and test_applicability.py (the enforcements) go by metric and by line.
     seen = {"own", "diagonal", "factors", "identity", "none"}
     assert {metric for entry in TABLE for metric in entry.metrics} <= seen
-    assert {entry.enforcement for entry in TABLE} == {"condition", "project", "penalty"}
+    assert {entry.enforcement for entry in TABLE} == {"condition", "project", "displace", "auto", "penalty"}
     assert len({(entry.part, entry.enforcement) for entry in TABLE}) == len(TABLE)
     assert all(entries(entry.enforcement, entry.part) == (entry,) for entry in TABLE)

@@ -89,6 +89,35 @@ def test_arrays_that_do_not_fit_are_refused(arguments, message):
         lb.from_arrays(**{"u": np.ones((1, 2, 3)), "t": [0.0, 1.0], "x": [0.0, 0.5, 1.0], **arguments})
 
 
+def test_how_far_a_mass_is_trusted_knows_nothing_of_later_states():
+    x, t = np.linspace(0, 1, 11), np.array([0.0, 1.0])
+    u = np.stack([np.outer([1.0, 2.0], np.sqrt(x)), np.outer([2.0, 1.0], x < 0.42)])
+    later = u.copy()
+    later[:, 1] += np.random.default_rng(0).normal(size=(2, 11))
+    mass = np.array([[2 / 3, 4 / 3], [0.84, 0.42]])
+    one, other = (lb.from_arrays(values, t=t, x=x, mass=mass) for values in (u, later))
+    for data in (one, other):
+        found = lb.constraints.Conservation().rows(data).tolerance
+        np.testing.assert_allclose(found[..., 0], [[0.5 * 0.1 * np.sqrt(0.1)] * 2, [0.5 * 0.1 * 2.0] * 2])
+    # What the truth is off by is another figure, for checks, and differs.
+    assert (one.law_conservation_tolerance != other.law_conservation_tolerance)[:, 1].all()
+    stated = lb.from_arrays(u, t=t, x=x, mass=mass, mass_tolerance=0.25)
+    assert (lb.constraints.Conservation().rows(stated).tolerance == 0.25).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"mass_tolerance": 0.1}, "give `mass` as well"),
+        ({"mass": [[1.0, 1.0]], "mass_tolerance": -0.1}, "negative or not finite"),
+        ({"mass": [[1.0, 1.0]], "mass_tolerance": [0.1]}, r"has shape \(1,\)"),
+    ],
+)
+def test_tolerances_that_mean_nothing_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        lb.from_arrays(np.ones((1, 2, 3)), t=[0.0, 1.0], x=[0.0, 0.5, 1.0], **arguments)
+
+
 def test_solving_one_problem_gives_a_checked_dataset_with_the_solver_s_own_ledger_as_law():
     from lawbound.datasets.families import STEFAN
     from lawbound.solvers import Cells
