@@ -22,7 +22,10 @@ _Part = TypeVar("_Part")
 @final
 @dataclass(frozen=True, eq=False)
 class Admissible:
-    """A constraint on one dataset: the parts of its set over states of `layout`, None where there is none."""
+    """A constraint on one dataset: the parts of its set over states of `layout`, None where there is none.
+
+    measure: (n,), the quadrature weights of the state's points, by which distances can be told; None: all alike.
+    """
 
     layout: Layout
     rows: Rows | None = None
@@ -32,6 +35,7 @@ class Admissible:
     variation: Variation | None = None
     curved: tuple[Curved, ...] = ()
     balance: Balance | None = None
+    measure: FloatArray | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -131,6 +135,7 @@ class Constraint(ABC):
             self.variation(data),
             self.curved(data),
             self.balance(data),
+            np.tile(schema.weights(data).ravel(), len(self.fields)),
         )
 
     def residual(self, values: FloatArray, data: xr.Dataset) -> FloatArray:
@@ -216,6 +221,9 @@ def widened(admissible: Admissible, fields: tuple[str, ...]) -> Admissible:
             Curved(_of_part(part, wide, small), part.rhs, part.labels, part.at_most)
             for part in admissible.curved
         ),
+        measure=None
+        if admissible.measure is None
+        else np.tile(admissible.measure[: small.points], len(fields)),
     )
 
 
@@ -238,6 +246,7 @@ def _both(one: Admissible, other: Admissible) -> Admissible:
         one.variation or other.variation,
         (*one.curved, *other.curved),
         one.balance or other.balance,
+        one.measure if other.measure is None else other.measure,
     )
 
 

@@ -98,7 +98,7 @@ class Condition:
     obeys (rows and bounds only): none of its samples lies on a bound, and its mean is not the nearest state but the
     average one. Each latent draw is truncated by itself and keeps its weight.
 
-    power: p < 1 tempers the metric to D^p, between this (1) and `project` (0), where a surrogate is too sure of
+    power: p < 1 tempers the metric to D^p, between this (1) and `Project(distance="points")` (0), where a surrogate is too sure of
     where its error is.
     """
 
@@ -177,6 +177,9 @@ class Condition:
 class Project:
     """Orthogonal projection (HardC for one law): spreads the correction evenly, whatever the covariance says.
 
+    distance: `integral` is ∫ (u − v)² dx by the dataset's quadrature, so that a law on ∫ u dx moves all points alike,
+    on any grid; `points`, as published, is Σ (u_i − v_i)², which follows the weights: little at ends that stand for half a cell,
+    back and forth where a rule of high order alternates. Both are the same on equal cells.
     tolerance: `ignored`, as HardC has none: rows are exact whatever theirs is. `honoured`: the nearest state with
     |G u − b| ≤ tolerance, so that what holds within it is left alone; beside rows for bounds and orders.
     covariance: `moved` projects samples as well as the mean, so that both obey; `kept` leaves the covariance as it
@@ -185,8 +188,11 @@ class Project:
 
     covariance: Literal["moved", "kept"] = "moved"
     tolerance: Literal["ignored", "honoured"] = "ignored"
+    distance: Literal["integral", "points"] = "integral"
 
     def __post_init__(self) -> None:
+        if self.distance not in ("integral", "points"):
+            raise ValueError(f"`Project` got distance={self.distance!r}; give `integral` or `points`.")
         if self.tolerance not in ("ignored", "honoured"):
             raise ValueError(f"`Project` got tolerance={self.tolerance!r}; give `ignored` or `honoured`.")
         if self.covariance not in ("moved", "kept"):
@@ -204,8 +210,15 @@ class Project:
             exact = torch.where(torch.isfinite(onto.rows.noise), 0.0, torch.inf)
             slab = self._slab(admissible, onto.rows.noise)
             onto = replace(onto, rows=onto.rows._replace(noise=exact), slab=slab)
-        updated = moved(means, covariance, admissible, onto, torch.ones_like(means), None)
+        updated = moved(means, covariance, admissible, onto, self._metric(means, admissible), None)
         return updated if self.covariance == "moved" else updated._replace(covariance=covariance)
+
+    def _metric(self, means: Tensor, admissible: Admissible) -> Tensor:
+        """The inverse of the distance's weights, 1 on average; a rule with weights that are not positive is no distance."""
+        w = admissible.measure
+        if self.distance == "points" or w is None or not (w > 0.0).all():
+            return torch.ones_like(means)
+        return torch.from_numpy(w.mean() / w).to(means).expand_as(means)
 
     def _slab(self, admissible: Admissible, noise: Tensor) -> Tensor | None:
         if self.tolerance == "ignored" or not bool((torch.isfinite(noise) & (noise > 0.0)).any()):

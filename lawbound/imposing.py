@@ -30,7 +30,7 @@ def imposed(spec: str | Imposed) -> Imposed:
 # The variance stays as it was in HardC, and b is imposed through any quadrature as it is in both.
 _PUBLISHED = {
     ("conservation", "project"): Imposed(
-        Conservation(tolerance="exact"), Project(covariance="kept"), "hardc"
+        Conservation(tolerance="exact"), Project(covariance="kept", distance="points"), "hardc"
     ),
     ("conservation", "condition"): Imposed(Conservation(tolerance="exact"), Condition(), "probconserv"),
 }

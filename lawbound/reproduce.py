@@ -64,7 +64,7 @@ def rules(problem: str) -> list[Imposed]:
     """
     bounded = MASS & FALLING & Bounds(0.0, 1.0 if problem == "stefan" else np.inf)
     found = [
-        Imposed(MASS, Project(covariance="kept"), "hardc"),
+        Imposed(MASS, Project(covariance="kept", distance="points"), "hardc"),
         Imposed(MASS, Condition(), "probconserv"),
         Imposed(MASS, SmoothCondition(), "probconserv-second-derivative"),
         Imposed(MASS, Condition(power=0.25), "tempered"),

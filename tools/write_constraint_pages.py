@@ -51,7 +51,7 @@ METRICS = {
     "own": "any covariance as it is",
     "diagonal": "D",
     "factors": "D + U Uᵀ",
-    "identity": "all points alike",
+    "identity": "all points alike, by what they stand for",
     "none": "a term in a loss",
 }
 

@@ -6,13 +6,24 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lawbound.constraints import Condition, Conservation, Constrained, Project, enforce
+import lawbound as lb
+from lawbound.constraints import (
+    Bounds,
+    Condition,
+    Conservation,
+    Constrained,
+    Dirichlet,
+    DivergenceFree,
+    Initial,
+    Project,
+    enforce,
+)
 from lawbound.constraints.conditioning import condition
 from lawbound.constraints.constraint import Admissible
 from lawbound.constraints.sets import Rows
 from lawbound.datasets.layout import Layout
 from lawbound.surrogates.covariance import Conditioned, Diagonal
-from lawbound.surrogates.prediction import Prediction
+from lawbound.surrogates.prediction import Prediction, from_moments
 
 T, X, Q = 3, 12, 2
 
@@ -303,3 +314,66 @@ def test_rows_that_do_not_apply_leave_variance_and_samples_alone():
     assert updated.covariance.variance()[0, 0, :, 0].tolist() == pytest.approx([0.5, 0.0], abs=1e-15)
     samples = updated.means + updated.covariance.sample(torch.Generator().manual_seed(0))
     assert float(samples[0, 0, 1, 0]) == pytest.approx(1.0) and abs(float(samples[0, 0, 0, 0])) > 1e-3
+
+
+def _off_by(data, much):
+    fields = {f"pred_{u}_mean": data[u] + much for u in ("u",)}
+    return from_moments(data.assign(**fields, pred_u_std=0.0 * data.u + 0.1))
+
+
+@pytest.mark.parametrize("family", ["heat-dirichlet", "burgers-periodic", "stefan"])
+def test_a_projection_onto_an_integral_moves_all_points_alike(family):
+    # The weights of the rule at a wall go up and down; the answer does not.
+    data = lb.generate(family, 2, nx=33, nt=3)
+    free = _off_by(data, 0.1)
+    change = (enforce(free, Conservation(tolerance="exact"), "project").prediction.mean - free.mean).numpy()
+    assert np.ptp(change, axis=-1).max() < 1e-14
+    # An error that is even is gone, up to what the rule misses of the data's own integral.
+    np.testing.assert_allclose(change, -0.1, atol=0.01)
+
+
+def test_a_projection_is_the_nearest_by_the_integral_and_as_published_by_points():
+    data = lb.generate("heat-dirichlet", 1, nx=17, nt=2)
+    w = data.x_weights.values
+    lower, upper = float(data.u.min()) - 0.01, float(data.u.max()) + 0.01
+    free, law = _off_by(data, 0.1), Conservation(tolerance="exact") & Bounds(lower, upper)
+    best = {
+        distance: enforce(free, law, Project(distance=distance)).prediction.mean.numpy()
+        for distance in ("integral", "points")
+    }
+    squares = {name: (found - free.mean.numpy()) ** 2 for name, found in best.items()}
+    assert (squares["integral"] @ w < squares["points"] @ w).all()
+    assert (squares["points"].sum(-1) < squares["integral"].sum(-1)).all()
+    with pytest.raises(ValueError, match="distance='l1'"):
+        Project(distance="l1")
+
+
+def test_weights_that_are_no_distance_leave_points_alike():
+    data = lb.generate("heat-dirichlet", 1, nx=17, nt=2)
+    data["x_weights"] = data.x_weights - data.x_weights.min()
+    free, law = _off_by(data, 0.1), Initial()
+    assert torch.equal(
+        enforce(free, law, "project").prediction.mean,
+        enforce(free, law, Project(distance="points")).prediction.mean,
+    )
+
+
+def test_the_measure_follows_the_fields_of_a_stack():
+    data = lb.generate("cavity", 1, nx=6, nt=2)
+    both = (DivergenceFree() & Dirichlet("v")).on(data)
+    assert both.measure.shape == (both.layout.size,)
+    np.testing.assert_array_equal(both.measure[: both.layout.points], both.measure[both.layout.part("v")])
+
+
+@pytest.mark.parametrize("family", ["stokes", "heat-dirichlet", "burgers-dirichlet", "wave"])
+def test_walls_and_initial_states_that_differ_by_their_storage_stack(family):
+    data = lb.generate(family, 2, nx=17, nt=3)
+    walls, start = Dirichlet(), Initial()
+    for one, other in ((walls, start), (start, walls)):
+        both, first = (one & other).on(data).box, one.on(data).box
+        fixed = first.lower == first.upper
+        np.testing.assert_array_equal(both.lower[fixed], first.lower[fixed])
+        assert (both.lower <= both.upper).all()
+    apart = data.assign(bc_u_x_lo=data.bc_u_x_lo + 1e-4)
+    with pytest.raises(ValueError, match="is empty"):
+        (walls & start).on(apart)

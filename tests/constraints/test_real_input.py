@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lawbound.constraints import Conservation, enforce
+from lawbound.constraints import Conservation, Project, enforce
 from lawbound.reproduce import frozen_data
 from lawbound.surrogates.prediction import from_moments
 
@@ -32,7 +32,11 @@ def test_moments_give_the_known_errors(problem, value):
     free = from_moments(data)
     for wanted, got in zip(
         TABLE[problem, value][:3],
-        (free, enforce(free, AS_PUBLISHED, "project").prediction, enforce(free, AS_PUBLISHED).prediction),
+        (
+            free,
+            enforce(free, AS_PUBLISHED, Project(distance="points")).prediction,
+            enforce(free, AS_PUBLISHED).prediction,
+        ),
         strict=True,
     ):
         assert mse(got, data, problem, value) == pytest.approx(wanted, rel=0.005)
