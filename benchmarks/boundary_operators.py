@@ -320,7 +320,7 @@ def table(folder: Path) -> str:
         if not here:
             continue
         small = " (small)" if here[0]["small"] else ""
-        lines += ["", f"**{case}**{small}, {here[0]['device']}", ""]
+        lines += ["", f"**{case}**{small}, {', '.join(sorted({one['device'] for one in here}))}", ""]
         lines += [
             "| | rel. L2 | inside | worst at walls | told walls afterwards | way | forward ms | training s | weights | seeds |"
         ]
