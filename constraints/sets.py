@@ -96,14 +96,18 @@ class Box:
         """Both at once; raises `ValueError` where nothing is left.
 
         Where they miss each other by no more than single precision, as a wall's series does an initial state that was
-        stored shorter, the first one's end is what is left.
+        stored shorter, the end with more digits is what is left, or what lies between two of a kind.
         """
         lower, upper = np.maximum(self.lower, other.lower), np.minimum(self.upper, other.upper)
         nearly = (lower > upper) & (lower - upper <= _STORED * _largest(self, other))
-        value = np.where(self.lower >= other.lower, self.lower, self.upper)
-        return Box(
-            np.where(nearly, value, lower), np.where(nearly, value, upper), f"{self.label} & {other.label}"
-        )
+        lower[nearly] = upper[nearly] = _finer(lower[nearly], upper[nearly])
+        return Box(lower, upper, f"{self.label} & {other.label}")
+
+
+def _finer(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Of each pair of ends the one that single precision does not hold; their middle if it holds both, or neither."""
+    short_a, short_b = (end == end.astype(np.float32) for end in (a, b))
+    return np.where(short_a == short_b, 0.5 * (a + b), np.where(short_a, b, a))
 
 
 def _largest(*boxes: Box) -> FloatArray:
