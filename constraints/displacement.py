@@ -16,7 +16,7 @@ from lawbound.constraints.deformation import Displaced, refronted, shifted, stre
 from lawbound.constraints.retraction import SAMPLES
 from lawbound.constraints.sampled import Sampled
 from lawbound.constraints.target import Target
-from lawbound.surrogates.covariance import Covariance
+from lawbound.surrogates.covariance import Covariance, Shared, uniform
 
 _POLISHES = 3
 _OFF = 1e-14  # by which two phases may be missed and count as there
@@ -301,7 +301,7 @@ class Carried(Sampled):
     @cached_property
     def _moments(self) -> tuple[Tensor, Tensor]:
         rounds = -(-SAMPLES // len(self.means))
-        generator = torch.Generator().manual_seed(0)
+        generator = Shared().manual_seed(0)
         first, second = torch.zeros_like(self.means), torch.zeros_like(self.means)
         for _ in range(rounds):
             off = self.sample(generator)
@@ -316,7 +316,7 @@ class Carried(Sampled):
         exact = torch.where(torch.isfinite(onto.rows.noise), 0.0, torch.inf)
         onto = replace(onto, rows=onto.rows._replace(noise=exact))
         low, high = self.mover.how.depths
-        drawn = torch.rand(states.shape[:-1], dtype=states.dtype, generator=generator).to(states.device)
+        drawn = uniform(states.shape[:-1], states, generator)
         return self.mover(states, onto, low + (high - low) * drawn)[0] - self.means
 
     def take(self, index: Tensor) -> "Carried":

@@ -13,7 +13,14 @@ from lawbound.constraints.constraint import Admissible
 from lawbound.constraints.newton import inverse
 from lawbound.constraints.sampled import Sampled
 from lawbound.constraints.target import Target
-from lawbound.surrogates.covariance import Covariance, apply_rows, as_blocks, as_rows, explained_by_columns
+from lawbound.surrogates.covariance import (
+    Covariance,
+    Shared,
+    apply_rows,
+    as_blocks,
+    as_rows,
+    explained_by_columns,
+)
 
 #: Samples, over all draws together, from which the variance of a moved prediction is taken.
 SAMPLES = 64
@@ -155,7 +162,7 @@ class Pushed(Sampled):
     @cached_property
     def _variance(self) -> Tensor:
         draws = len(self.means)
-        generator = torch.Generator().manual_seed(0)
+        generator = Shared().manual_seed(0)
         again = torch.arange(draws).repeat(-(-SAMPLES // draws))
         total = torch.zeros_like(self.means)
         for index in torch.split(again, max(draws, _AT_ONCE // self.means[0].numel() // draws * draws)):

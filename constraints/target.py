@@ -11,6 +11,7 @@ from torch import Tensor
 from lawbound.constraints.constraint import Admissible
 from lawbound.constraints.projection import Equalities, Limits, Nearest
 from lawbound.constraints.sets import Curved, Phases, Variation
+from lawbound.surrogates.covariance import normal
 
 
 @final
@@ -57,7 +58,7 @@ class Target:
         rows = self.rows
         noise = torch.where(torch.isfinite(rows.noise), rows.noise, 0.0)
         size = (*shape[:-1], rows.rhs.shape[-1])
-        drawn = torch.randn(size, dtype=torch.float64, generator=generator).to(rows.rhs.device)
+        drawn = normal(size, rows.rhs.double(), generator)
         return replace(self, rows=rows._replace(rhs=rows.rhs + noise.sqrt() * drawn))
 
 

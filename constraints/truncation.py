@@ -27,6 +27,7 @@ from lawbound.constraints.projection import Equalities, nearest
 from lawbound.constraints.sampled import Sampled
 from lawbound.constraints.target import Target
 from lawbound.constraints.truncated_normal import between
+from lawbound.surrogates.covariance import Shared, normal, uniform
 
 #: Sweeps of a chain for each of q + 1.
 SWEEPS = 12
@@ -113,7 +114,7 @@ class Chain:
         seen = (self.factors.mT @ ((u - self.means) * self._precision).unsqueeze(-1)).squeeze(-1)
         inner = self._inner.expand(*seen.shape, seen.shape[-1])
         mean = torch.cholesky_solve(seen.unsqueeze(-1), inner)
-        white = torch.randn(seen.shape, dtype=u.dtype, generator=generator).to(u.device).unsqueeze(-1)
+        white = normal(seen.shape, u, generator).unsqueeze(-1)
         c = mean + torch.linalg.solve_triangular(inner.mT, white, upper=True)
         return (self.factors @ c).squeeze(-1)
 
@@ -169,9 +170,10 @@ def _drawn(pull: Tensor, precision: Tensor, low: Tensor, high: Tensor, generator
     known = (precision > 0.0) & (low < high)
     precision = torch.where(known, precision, 1.0)
     mean, spread = pull / precision, precision.rsqrt()
-    uniform = torch.rand(mean.shape, dtype=mean.dtype, generator=generator).to(mean.device)
     low, high = torch.where(known, low, -1.0), torch.where(known, high, 1.0)
-    step = mean + spread * between((low - mean) / spread, (high - mean) / spread, uniform)
+    step = mean + spread * between(
+        (low - mean) / spread, (high - mean) / spread, uniform(mean.shape, mean, generator)
+    )
     return torch.where(known, torch.minimum(torch.maximum(step, low), high), 0.0)
 
 
@@ -233,7 +235,7 @@ def truncated(means: Tensor, metric: Tensor, onto: Target, factors: Tensor | Non
         )
     draws, n = len(means), means.shape[-1]
     chain, begin = _prepared(means, metric, onto, factors)
-    generator = torch.Generator().manual_seed(0)
+    generator = Shared().manual_seed(0)
     first = second = torch.zeros_like(means)
     rounds = -(-CHAINS // draws)
     for _ in range(rounds):

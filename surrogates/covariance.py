@@ -8,7 +8,7 @@ times answer in blocks, one per time, of shape (..., t, q, q); those that do ans
 times and rows, (..., 1, t·q, t·q). `as_blocks` and `as_rows` go between the two views.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, final
 
@@ -81,9 +81,29 @@ def polished(field: Tensor, weights: Tensor, rhs: Tensor) -> Tensor:
     return field - (apply_rows(weights, field) - rhs) @ inverse @ weights
 
 
-def normal(shape: torch.Size, like: Tensor, generator: torch.Generator) -> Tensor:
-    """White noise of the type and on the device of `like`, drawn where the generator lives."""
-    return torch.randn(shape, dtype=like.dtype, device=generator.device, generator=generator).to(like.device)
+@final
+class Shared(torch.Generator):
+    """Draws the same for every sample, so that what is found of one does not depend on those beside it."""
+
+
+def normal(shape: Sequence[int], like: Tensor, generator: torch.Generator) -> Tensor:
+    """White noise (draw, sample, …) of the type and on the device of `like`, drawn where the generator lives."""
+    return _drawn(torch.randn, shape, like, generator)
+
+
+def uniform(shape: Sequence[int], like: Tensor, generator: torch.Generator) -> Tensor:
+    """Numbers from 0 to 1, likewise."""
+    return _drawn(torch.rand, shape, like, generator)
+
+
+def _drawn(
+    law: Callable[..., Tensor], shape: Sequence[int], like: Tensor, generator: torch.Generator
+) -> Tensor:
+    size = list(shape)
+    if isinstance(generator, Shared) and len(size) > 2:
+        size[1] = 1
+    drawn = law(size, dtype=like.dtype, device=generator.device, generator=generator)
+    return drawn.to(like.device).expand(*shape)
 
 
 def lean(tensor: Tensor, dims: int) -> Tensor:
