@@ -11,9 +11,10 @@ from lawbound.constraints.constraint import Admissible, Constraint, Stack
 from lawbound.constraints.divergence import DivergenceFree
 from lawbound.constraints.energy import Energy
 from lawbound.constraints.enforcement import Condition, Enforced, Enforcement, Project, Report, enforce
+from lawbound.constraints.equation import Equation
 from lawbound.constraints.flux_conservation import FluxConservation
 from lawbound.constraints.period import Initial, Periodic
-from lawbound.constraints.sets import Balance, Box, Curved, Order, Phases, Rows, Variation
+from lawbound.constraints.sets import Balance, Box, Curved, Evolution, Order, Phases, Rows, Variation
 from lawbound.constraints.shape import Monotone, TotalVariation, TwoPhase
 
 #: What is used less often, and loaded when it is.
@@ -50,6 +51,8 @@ __all__ = [
     "Energy",
     "Enforced",
     "Enforcement",
+    "Equation",
+    "Evolution",
     "FluxConservation",
     "Initial",
     "MaximumPrinciple",

@@ -24,7 +24,10 @@ from lawbound.constraints.constraint import Admissible, Constraint, Stack
 from lawbound.constraints.displacement import totals_of
 
 #: `fixed`: a box that does nothing but fix values. `balance`: rows that couple times.
-Part = Literal["rows", "uncertain rows", "fixed", "box", "order", "phases", "variation", "curved", "balance"]
+#: `evolution`: an equation between them.
+Part = Literal[
+    "rows", "uncertain rows", "fixed", "box", "order", "phases", "variation", "curved", "balance", "evolution"
+]  # fmt: skip
 Promise = Literal["exact", "idempotent", "kept", "nearest", "contracts", "variance", "gradient"]
 #: `own`: the covariance as it is, in any structure; `diagonal`, `factors`: D, D + U Uᵀ; `identity`: all points alike.
 Metric = Literal["own", "diagonal", "factors", "identity", "none"]
@@ -85,11 +88,12 @@ TABLE: tuple[Entry, ...] = (
     # A term in a loss: a wish. Two phases have no slope to follow.
     *(
         Entry(part, "penalty", ("none",), frozenset({"gradient"}))
-        for part in ("rows", "uncertain rows", "fixed", "box", "order", "variation", "curved")
+        for part in ("rows", "uncertain rows", "fixed", "box", "order", "variation", "curved", "evolution")
     ),
 )  # fmt: skip
 
 #: Why a part does not go with an enforcement.
+_DISCRETE = "no solution that is stored obeys its equation to round-off, so that there is no set to move into"
 _TIMES = "it works on each time by itself, and a balance couples them"
 REASONS: Mapping[tuple[Part, str], str] = {
     ("balance", "project"): _TIMES,
@@ -99,6 +103,7 @@ REASONS: Mapping[tuple[Part, str], str] = {
     ("variation", "displace"): "moving a profile leaves its variation as it is",
     ("curved", "displace"): "moving a profile meets totals, nothing else",
     ("phases", "penalty"): "two phases have no slope to follow",
+    **{("evolution", how): _DISCRETE for how in ("condition", "project", "displace", "auto")},
 }
 
 _SEARCHES = "one search would have to run within another"
@@ -156,6 +161,8 @@ def parts(admissible: Admissible) -> tuple[Part, ...]:
         found.append("curved")
     if admissible.balance is not None:
         found.append("balance")
+    if admissible.evolutions:
+        found.append("evolution")
     return tuple(found)
 
 
@@ -189,17 +196,26 @@ def require(admissible: Admissible, enforcement: str, who: str = "this constrain
 
 
 #: What a constraint certainly has if it has such a method of its own; rows and bounds depend on the data.
-_CERTAIN: tuple[Part, ...] = ("order", "phases", "variation", "curved", "balance")
+_CERTAIN: tuple[Part, ...] = ("order", "phases", "variation", "curved", "balance", "evolution")
 
 
 def require_possible(constraint: Constraint, enforcement: str) -> None:
     """The same, as far as it can be told without any data."""
     if not entries(enforcement):
         return
-    for one in constraint.parts if isinstance(constraint, Stack) else (constraint,):
-        for part in _CERTAIN:
-            if getattr(type(one), part) is not getattr(Constraint, part):
-                _require_part(part, enforcement, f"`{one.name}`")
+    for name, part in certain(constraint):
+        _require_part(part, enforcement, f"`{name}`")
+
+
+def certain(constraint: Constraint) -> tuple[tuple[str, Part], ...]:
+    """The parts that a constraint, or those of a stack, has on any data, each with its name."""
+    ones = constraint.parts if isinstance(constraint, Stack) else (constraint,)
+    return tuple(
+        (one.name, part)
+        for one in ones
+        for part in _CERTAIN
+        if getattr(type(one), part) is not getattr(Constraint, part)
+    )
 
 
 def _require_part(part: Part, enforcement: str, who: str) -> None:

@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from lawbound.constraints.sets import Balance, Box, Curved, Order, Phases, Rows, Variation
+from lawbound.constraints.sets import Balance, Box, Curved, Evolution, Order, Phases, Rows, Variation
 from lawbound.datasets import schema
 from lawbound.datasets.layout import Layout
 
@@ -35,6 +35,7 @@ class Admissible:
     variation: Variation | None = None
     curved: tuple[Curved, ...] = ()
     balance: Balance | None = None
+    evolutions: tuple[Evolution, ...] = ()
     measure: FloatArray | None = None
 
     @property
@@ -46,13 +47,14 @@ class Admissible:
             *(part.label for part in shapes if part is not None),
             *(label for part in self.curved for label in part.labels),
             *((self.balance.label,) if self.balance else ()),
+            *(part.label for part in self.evolutions),
         )
 
     @property
     def linear(self) -> bool:
         """Whether it consists of rows alone."""
-        shapes = (self.box, self.order, self.phases, self.variation, self.curved, self.balance)
-        return not any(shapes)
+        others = (self.box, self.order, self.phases, self.variation, self.curved, self.balance)
+        return not any((*others, self.evolutions))
 
     def residual(self, values: FloatArray) -> FloatArray:
         """By how much states (sample, t, n) miss each part, (sample, t, label), in float64 and physical units.
@@ -71,6 +73,7 @@ class Admissible:
             found.append(np.maximum(gap, 0.0) if part.at_most else gap)
         if self.balance is not None:
             found.append(self.balance.unbalanced(u))
+        found += [part.missed(u) for part in self.evolutions]
         return np.concatenate(found, axis=-1) if found else np.zeros((*u.shape[:-1], 0))
 
 
@@ -78,7 +81,7 @@ class Constraint(ABC):
     """A law that fields obey; third parties derive from it and give what their law has.
 
     A linear law gives `rows`, bounds and fixed values `bounds`, shapes `order`, `phases` or `variation`, a
-    nonlinear equality `curved`, rows between times a `balance`. The residual, stacking with `&` and every enforcement follow.
+    nonlinear equality `curved`, rows between times a `balance`, an equation to weigh an `evolution`. The residual, stacking with `&` and every enforcement follow.
     """
 
     @property
@@ -124,8 +127,13 @@ class Constraint(ABC):
         """Its balances between times."""
         return None
 
+    def evolution(self, data: xr.Dataset) -> Evolution | None:
+        """Its equation between times."""
+        return None
+
     def on(self, data: xr.Dataset) -> Admissible:
         """The set of admissible states on this dataset; raises `ValueError` if the data lack what it needs."""
+        evolution = self.evolution(data)
         return Admissible(
             Layout.of(data, self.fields),
             self.rows(data),
@@ -135,6 +143,7 @@ class Constraint(ABC):
             self.variation(data),
             self.curved(data),
             self.balance(data),
+            () if evolution is None else (evolution,),
             np.tile(schema.weights(data).ravel(), len(self.fields)),
         )
 
@@ -221,6 +230,7 @@ def widened(admissible: Admissible, fields: tuple[str, ...]) -> Admissible:
             Curved(_of_part(part, wide, small), part.rhs, part.labels, part.at_most)
             for part in admissible.curved
         ),
+        evolutions=tuple(_evolution_of_part(part, wide, small) for part in admissible.evolutions),
         measure=None
         if admissible.measure is None
         else np.tile(admissible.measure[: small.points], len(fields)),
@@ -230,6 +240,15 @@ def widened(admissible: Admissible, fields: tuple[str, ...]) -> Admissible:
 def _of_part(part: Curved, wide: Layout, small: Layout):  # type: ignore[no-untyped-def]
     places = [wide.part(name) for name in small.fields]
     return lambda u: part.function(torch.cat([u[..., place] for place in places], dim=-1))
+
+
+def _evolution_of_part(part: Evolution, wide: Layout, small: Layout) -> Evolution:
+    places = [wide.part(name) for name in small.fields]
+    return Evolution(
+        lambda u, series: part.function(torch.cat([u[..., place] for place in places], dim=-1), series),
+        part.series,
+        part.label,
+    )
 
 
 def _both(one: Admissible, other: Admissible) -> Admissible:
@@ -246,6 +265,7 @@ def _both(one: Admissible, other: Admissible) -> Admissible:
         one.variation or other.variation,
         (*one.curved, *other.curved),
         one.balance or other.balance,
+        (*one.evolutions, *other.evolutions),
         one.measure if other.measure is None else other.measure,
     )
 

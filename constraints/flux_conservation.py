@@ -18,6 +18,7 @@ from scipy.sparse.linalg import splu
 from lawbound.constraints import geometry
 from lawbound.constraints.conservation import Conservation
 from lawbound.constraints.constraint import Constraint
+from lawbound.constraints.fluxes import KINDS, conducted, conductivity, potential
 from lawbound.constraints.geometry import Line
 from lawbound.constraints.over_times import single_times
 from lawbound.constraints.sets import Balance, Given, Rows
@@ -25,7 +26,6 @@ from lawbound.datasets import schema
 
 FloatArray = NDArray[np.float64]
 
-KINDS = ("constant", "power", "step")
 #: σ_F where nothing is said, as a share of the flux that the range of u would drive across the domain.
 _SHARE = 0.1
 #: Linearisations, and how many columns of the variances are solved for at once.
@@ -118,6 +118,11 @@ class FluxConservation(Constraint):
         """Kind of conductivity and its parameter, where "auto" is what the dataset says."""
         if self.conductivity != "auto":
             return self.conductivity, self.parameter
+        if schema.FLUX in data.attrs:
+            raise ValueError(
+                f"`flux-conservation` knows fluxes that are conducted; this one is carried, too ({schema.FLUX}="
+                f"{data.attrs[schema.FLUX]!r}). Use `conservation`, or train with `pde:penalty`."
+            )
         said = str(data.attrs.get(schema.CONDUCTIVITY, "")).split()
         if len(said) != 2 or said[0] not in KINDS:
             raise ValueError(
@@ -125,17 +130,6 @@ class FluxConservation(Constraint):
                 'conductivity="power", parameter="m".'
             )
         return said[0], float(said[1]) if said[1] not in data else said[1]
-
-
-def potential(kind: str, u: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Φ(u) = ∫_0^u k and k(u)."""
-    if kind == "constant":
-        return p * u, np.broadcast_to(p, u.shape)
-    if kind == "step":
-        return np.maximum(u - p, 0.0), (u >= p).astype(np.float64)
-    # The conductivity of a density is 0 where a linearisation takes it below 0.
-    positive = np.maximum(u, 0.0)
-    return positive ** (p + 1.0) / (p + 1.0), positive**p
 
 
 @final
@@ -265,21 +259,19 @@ class _Problem:
     def _fluxes(self, sample: int, u: FloatArray) -> Fluxes:
         """F_i = −(Φ(u_i) − Φ(u_{i−1})) / h, by half a cell at Dirichlet walls, and its derivatives."""
         h, p = self.width, self.parameter[sample][:, None]
-        phi, k = potential(self.kind, u, p)
-        values, by_left, by_right = (np.zeros((len(u), u.shape[1] + 1)) for _ in range(3))
-        values[:, 1:-1] = -np.diff(phi, axis=1) / h
+        phi, k = potential(self.kind, u, p), conductivity(self.kind, u, p)
+        low, high = (potential(self.kind, wall.values[sample], p) for wall in (self.low, self.high))
+        values = np.concatenate(conducted(phi, low, high, h), axis=1)
+        by_left, by_right = np.zeros_like(values), np.zeros_like(values)
         by_left[:, 1:-1], by_right[:, 1:-1] = k[:, :-1] / h, -k[:, 1:] / h
-        low, high = self.low.values[sample, :, 0], self.high.values[sample, :, 0]
         if self.low.kind == "dirichlet":
-            values[:, 0] = -2.0 * (phi[:, 0] - potential(self.kind, low[:, None], p)[0][:, 0]) / h
             by_right[:, 0] = -2.0 * k[:, 0] / h
         else:
-            values[:, 0] = low
+            values[:, 0] = self.low.values[sample, :, 0]
         if self.high.kind == "dirichlet":
-            values[:, -1] = -2.0 * (potential(self.kind, high[:, None], p)[0][:, 0] - phi[:, -1]) / h
             by_left[:, -1] = 2.0 * k[:, -1] / h
         else:
-            values[:, -1] = -high
+            values[:, -1] = -self.high.values[sample, :, 0]
         return Fluxes(values, by_left, by_right)
 
 
@@ -292,7 +284,7 @@ def _typical(
         np.max([values.max(axis=1) for values in seen], axis=0),
         np.min([values.min(axis=1) for values in seen], axis=0),
     )
-    most, least = (potential(kind, end, parameter.max(axis=1))[0] for end in ends)
+    most, least = (potential(kind, end, parameter.max(axis=1)) for end in ends)
     if not (most > least).all():
         raise ValueError(
             "`flux-conservation` cannot tell what a typical flux is: no flow follows from the initial state and the walls' "

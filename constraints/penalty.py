@@ -14,6 +14,9 @@ from lawbound.constraints.spec import spec_of, worded
 from lawbound.datasets.layout import Layout
 from lawbound.surrogates.surrogate import Given
 
+#: The share of u_t that the training data themselves may miss of an equation.
+_MOST = 0.5
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -21,9 +24,10 @@ class Penalty:
     """weight · mean (residual / scale)² of predicted states; differentiable, and no more than a wish.
 
     The residuals are those of `Admissible.residual`: G u − b for rows, what is outside for bounds, steps in the
-    wrong direction for monotone chains, the excess for total variation, h(u) − rhs for curved parts. scale: what
+    wrong direction for monotone chains, the excess for total variation, h(u) − rhs for curved parts, and in each cell what an
+    equation misses between two times. scale: what
     states as large as the training data's (root mean square) could make of each, (label,), so that one weight
-    suits every law. Hansen et al., ICML 2023,
+    suits every law; of an equation the root mean square of the training data's u_t. Hansen et al., ICML 2023,
     arXiv:2302.11002, section 3 calls this SoftC, there with the equation's own residual.
     """
 
@@ -65,12 +69,24 @@ class Penalty:
         if part.variation is not None:
             series.append(part.variation.most[..., None])
         series += [curved.rhs for curved in part.curved]
+        series += [one for evolution in part.evolutions for one in evolution.series]
         return Given(tuple(torch.from_numpy(np.array(values)) for values in series), tuple(tables))
 
     def evaluated(self, states: Tensor, series: Sequence[Tensor], tables: Sequence[Tensor]) -> Tensor:
         """The penalty of states (..., t, n), (...), given the parts of `given` that belong to them."""
-        off = torch.cat(_residuals(self.admissible, states, list(series), tables), dim=-1)
-        return self.weight * (off / tables[0].to(off)).square().mean((-2, -1))
+        left, sizes = list(series), tables[0].to(states)
+        residuals = _residuals(self.admissible, states, left, tables)
+        evolutions = self.admissible.evolutions
+        if not evolutions:
+            return self.weight * (torch.cat(residuals, dim=-1) / sizes).square().mean((-2, -1))
+        means = []
+        if residuals:
+            means.append((torch.cat(residuals, dim=-1) / sizes[: -len(evolutions)]).square().mean(-2))
+        for evolution, size in zip(evolutions, sizes[-len(evolutions) :], strict=True):
+            own = [left.pop(0) for _ in evolution.series]
+            missed, _ = evolution.function(states, own)
+            means.append((missed / size).square().mean((-2, -1))[..., None])
+        return self.weight * torch.cat(means, dim=-1).mean(-1)
 
     def __call__(self, states: Tensor, samples: Tensor | None = None) -> Tensor:
         """The penalty of each sample, (sample,), for states (sample, t, n); samples: which of the dataset's they are."""
@@ -126,6 +142,7 @@ def _scale(admissible: Admissible, states: np.ndarray) -> Tensor:
     sizes += [size for part in others if part is not None]
     for curved in admissible.curved:
         sizes += [float(value) or 1.0 for value in np.sqrt((curved.rhs**2).mean((0, 1)))]
+    sizes += [float(np.sqrt((part.both(states)[1] ** 2).mean())) or 1.0 for part in admissible.evolutions]
     return torch.tensor(sizes, dtype=torch.float64)
 
 
@@ -158,6 +175,14 @@ class Penalised:
                 f"`{self.constraint.name}` is nonlinear, which `Penalty` can weigh on whole datasets but training cannot "
                 "batch by batch; impose it on the predictions by `condition`."
             )
+        for evolution in penalty.admissible.evolutions:
+            share = evolution.share(Layout.of(data, fields).state(data))
+            if share > _MOST:
+                raise ValueError(
+                    f"The training data themselves miss `{self.constraint.name}` ({evolution.label}) by {share:.0%} of their u_t, so "
+                    "the term would pull away from them. Store more times, leave out those right after a jump (after=T), or take "
+                    "form=integral."
+                )
         return PenaltyTerm(penalty)
 
 

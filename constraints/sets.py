@@ -1,15 +1,16 @@
-"""The parts that an admissible set is made of: rows, boxes, orders, phases, variations, curved equalities, balances.
+"""The parts that an admissible set is made of: rows, boxes, orders, phases, variations, curved equalities, balances, evolutions.
 
 All of them speak about states u(t) of n values (`lawbound.datasets.layout`), in float64, without torch, except
-the curved ones, whose derivatives torch takes.
+the curved ones and evolutions, whose derivatives torch takes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -245,3 +246,36 @@ class Curved:
     rhs: FloatArray
     labels: tuple[str, ...]
     at_most: bool = False
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Evolution:
+    """An equation between neighbouring times, which no state obeys to round-off: something to weigh, not to impose.
+
+    function: states (..., t, n) and series, each (..., t, ·), broadcast → what is missed and the u_t (or what else it is to
+    be small beside), both (..., t − 1, ·), of torch tensors, differentiable; it reads series alone of what samples are.
+    series: what belongs to this dataset's samples and times, each (sample, t, ·).
+    """
+
+    function: Callable[[Tensor, Sequence[Tensor]], tuple[Tensor, Tensor]]
+    series: tuple[FloatArray, ...]
+    label: str
+
+    def both(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What states (..., sample, t, n) of this dataset miss, and their u_t, (..., sample, t − 1, ·)."""
+        found = self.function(
+            torch.from_numpy(np.array(values)), [torch.from_numpy(np.array(one)) for one in self.series]
+        )
+        return found[0].numpy(), found[1].numpy()
+
+    def share(self, values: FloatArray) -> float:
+        """What states of this dataset miss, as a share of their u_t, both root mean square; 0 if nothing moves."""
+        missed, rate = (float((found**2).mean()) for found in self.both(values))
+        return float(np.sqrt(missed / rate)) if rate > 0.0 else 0.0
+
+    def missed(self, values: FloatArray) -> FloatArray:
+        """By how much states miss it at worst since the time before, (..., sample, t, 1), ≥ 0; 0 at the first time."""
+        out = np.zeros((*values.shape[:-1], 1))
+        out[..., 1:, 0] = np.abs(self.both(values)[0]).max(axis=-1)
+        return out

@@ -15,6 +15,7 @@ from lawbound.constraints.applicability import Promise, promised
 from lawbound.constraints.constraint import Admissible, Constraint
 from lawbound.constraints.enforcement import Condition, Enforced, enforce
 from lawbound.constraints.layer import ConstraintLayer
+from lawbound.constraints.penalty import Penalty
 from lawbound.datasets import schema
 from lawbound.datasets.layout import Layout
 from lawbound.surrogates.covariance import Diagonal
@@ -36,7 +37,8 @@ def check_constraint(
     `law_<name>_tolerance`, or `tolerance` if given). Then all that `applicability` promises of its parts under
     `condition`: an unlawful prediction and its samples become exact, twice is once, a lawful mean is left alone, none
     lies on the near side of the answer (convex sets), variance never grows (rows), derivatives are finite. Stacked on
-    itself it is itself.
+    itself it is itself. An equation, which is nothing but a term of a loss, costs the reference less than what is near it,
+    each sample by itself, with derivatives that are finite.
     """
     admissible = constraint.on(data)
     _describes(constraint, admissible, data)
@@ -46,6 +48,9 @@ def check_constraint(
     off = np.abs(admissible.residual(truth))
     assert (off <= allowed).all(), f"the reference itself breaks `{constraint.name}` by {off.max():.3g}"
 
+    if admissible.evolutions:
+        _can_be_weighed(constraint, truth, data)
+        return
     promises = promised(admissible, "condition")
     unlawful = _unlawful(constraint, admissible, truth, data, seed)
     once = enforce(unlawful, constraint, Condition())
@@ -175,6 +180,21 @@ def _is_nearest(constraint: Constraint, unlawful: Prediction, once: Enforced, ot
     assert bool((inner <= 1e-6 * scale + 1e-9).all()), (
         f"another state that obeys `{constraint.name}` is nearer than the one found"
     )
+
+
+def _can_be_weighed(constraint: Constraint, truth: FloatArray, data: xr.Dataset) -> None:
+    penalty, u = Penalty.of(constraint, data), torch.from_numpy(truth)
+    wavy = (u + 0.1 * u.std() * torch.cos(torch.arange(u.shape[-1]))).requires_grad_()
+    cost = penalty(wavy)
+    cost.sum().backward()  # type: ignore[no-untyped-call]
+    assert wavy.grad is not None and bool(torch.isfinite(wavy.grad).all()), (
+        f"the derivative of the penalty on `{constraint.name}` is not finite"
+    )
+    assert bool((penalty(u) < cost).all()), (
+        f"the reference costs `{constraint.name}` more than what is near it"
+    )
+    last = torch.tensor([len(u) - 1])
+    assert _close(penalty(u[last], last), penalty(u)[last], 1e-9), f"`{constraint.name}` mixes samples"
 
 
 def _has_derivatives(constraint: Constraint, data: xr.Dataset, unlawful: Prediction) -> None:

@@ -71,6 +71,8 @@ _SHIFTED_NU = shifted((0.02, 0.1), (0.015, 0.02), (0.01, 0.015), (0.005, 0.01))
 BURGERS_PERIODIC = Family(
     name="burgers-periodic",
     title="viscous Burgers on a circle, random field",
+    conductivity="constant nu",
+    flux="square",
     equation="u_t + (u^2 / 2)_x = nu u_xx",
     about="""The benchmark of Li et al. and BOON: a field from N(0, 625 (−Δ + 25 I)⁻²) on a circle, cut at 63 waves, with ν = 0.1 and 0.01 in
 turn. Nothing enters or leaves, so ∫u dx stays what it was. Fronts of the width 4ν/jump form and merge; the solver adds modes
@@ -91,6 +93,8 @@ until they are resolved, whatever grid is stored.""",
 BURGERS_DIRICHLET = Family(
     name="burgers-dirichlet",
     title="viscous Burgers, a front that travels",
+    conductivity="constant nu",
+    flux="square",
     equation="u_t + (u^2 / 2)_x = nu u_xx, u(0) and u(1) given",
     about="""A front that travels at (u_left + u_right)/2, of the width 4ν/(u_left − u_right): down to 0.01 for ν = 0.005. Both walls carry the
 closed form's values, which hardly change until the front is near. BOON has the equation and such walls; the distribution is ours,
@@ -123,6 +127,8 @@ since theirs was never published. ν takes five values in turn.""",
 BURGERS_RANDOM = Family(
     name="burgers-random",
     title="viscous Burgers between random walls",
+    conductivity="constant nu",
+    flux="square",
     equation="u_t + (u^2 / 2)_x = nu u_xx, u(0) = l(t), u(1) = r(t)",
     about="""Random walls l(t) and r(t), independent of each other, and a random field that starts where they are. Where the flow leaves,
 the wall's value is imposed through a layer of the width ν/|u|, about 0.02: what happens at a wall is what is hard here, and what

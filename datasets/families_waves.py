@@ -93,6 +93,7 @@ def _half(draw: Draw) -> float:
 ADVECTION = Family(
     name="advection",
     title="linear advection of a step",
+    flux="linear beta",
     equation="u_t + beta u_x = 0",
     about="""A step from 1 to 0 moves to the right at speed β without change of shape; the inlet keeps it at 1, the outlet lets everything out.
 The solver smears the step over about h^{2/3} (βt)^{1/3}; ∫u dx, which grows as βt, it has exactly until the smeared front
@@ -120,6 +121,7 @@ when the front leaves at t = 1/(2β): 0.1 for β = 5.""",
 BURGERS_INVISCID = Family(
     name="burgers-inviscid",
     title="inviscid Burgers equation, a ramp that breaks into a shock",
+    flux="square",
     equation="u_t + (u^2 / 2)_x = 0",
     about="""A ramp from a down to 0 steepens and breaks into a shock at t = 1/a, which then travels at a/2. Before breaking the solution is
 continuous, after it u jumps by a. The mass grows by a²t/2 all the time, since the inlet stays at a, until the shock leaves at

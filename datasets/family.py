@@ -150,7 +150,8 @@ class Family:
     Of the law `conservation`: where `mass_tolerance(draw, h, times)` is given, b(t) is the closed form's, and it bounds
     |∫u dx of the solver − ∫u dx of the closed form|; else b(t) is what the walls let in. `front_level(draw)` is half
     the jump at the front, where there is one. `build_random` makes the problem of a draw with random initial and boundary
-    data instead. `conductivity` says k(u) where the equation is (k(u) u_x)_x, see `schema.CONDUCTIVITY`. `about` says in a paragraph of Markdown what the problems are and what is hard about them. Functions must be module-level, so that worker processes can be handed them.
+    data instead. `conductivity` and `flux` say k(u) and
+    f(u) where the equation is u_t + f(u)_x = (k(u) u_x)_x, see `schema.CONDUCTIVITY` and `schema.FLUX`. `about` says in a paragraph of Markdown what the problems are and what is hard about them. Functions must be module-level, so that worker processes can be handed them.
     """
 
     name: str
@@ -173,6 +174,7 @@ class Family:
     about: str = ""
     laws: tuple[str, ...] = field(default=("conservation",))
     conductivity: str | None = None
+    flux: str | None = None
     solver: Solver = field(default=ExplicitDiffusion())
 
     def draw(

@@ -14,9 +14,11 @@ from lawbound.datasets.laws import laws_by_ledger, laws_of_family
 from lawbound.datasets.provenance import values_hash
 from lawbound.datasets.split import split_variable
 from lawbound.solvers import (
+    Advection,
     Boxes,
     Cells,
     Constant,
+    InviscidBurgers,
     NavierStokes,
     Power,
     Problem,
@@ -24,6 +26,7 @@ from lawbound.solvers import (
     Solver,
     Step,
     Trajectory,
+    ViscousBurgers,
     solver_for,
 )
 from lawbound.solvers.grid import Points
@@ -41,7 +44,7 @@ def solve(problem: Problem, solver: Solver | None = None) -> xr.Dataset:
         attributes={
             "title": f"solution of one {problem.name} problem",
             "lawbound_problem": problem.name,
-            **_conductivity(problem),
+            **_fluxes(problem),
         },
         config={
             "problem": problem.name,
@@ -58,8 +61,10 @@ def solve(problem: Problem, solver: Solver | None = None) -> xr.Dataset:
     )
 
 
-def _conductivity(problem: Problem) -> dict[str, str]:
-    """k(u), where it is one that a flux can be told by; a step of another height is not."""
+def _fluxes(problem: Problem) -> dict[str, str]:
+    """k(u) and f(u), where a flux can be told by them and is all there is; a step of another height is not told."""
+    if problem.source is not None:
+        return {}
     match problem.equation:
         case Constant(k):
             return {schema.CONDUCTIVITY: f"constant {k!r}"}
@@ -67,6 +72,12 @@ def _conductivity(problem: Problem) -> dict[str, str]:
             return {schema.CONDUCTIVITY: f"power {m!r}"}
         case Step(u_star, k_max=1.0, k_min=0.0):
             return {schema.CONDUCTIVITY: f"step {u_star!r}"}
+        case Advection(beta):
+            return {schema.FLUX: f"linear {beta!r}"}
+        case InviscidBurgers():
+            return {schema.FLUX: "square"}
+        case ViscousBurgers(nu):
+            return {schema.CONDUCTIVITY: f"constant {nu!r}", schema.FLUX: "square"}
     return {}
 
 
@@ -102,6 +113,7 @@ def gather(
             "lawbound_problem": family.name,
             "lawbound_time_of_interest": repr(family.time_of_interest),
             **({} if family.conductivity is None else {schema.CONDUCTIVITY: family.conductivity}),
+            **({} if family.flux is None else {schema.FLUX: family.flux}),
         },
         config=config,
         dtype=dtype,

@@ -27,6 +27,8 @@ INFLOW, SEED, SPLIT, FRONT_LEVEL, PREDICTION = "inflow", "seed", "split", "front
 FRONT = "front"
 #: Attribute of the dataset: kind and parameter of k(u) in u_t = (k(u) u_x)_x, such as "power m" or "constant 0.3".
 CONDUCTIVITY = "lawbound_conductivity"
+#: Attribute of the dataset: kind and parameter of f(u) in u_t + f(u)_x = …: "linear beta" is beta u, "square" is u²/2.
+FLUX = "lawbound_flux"
 ROLES = frozenset(
     {
         STATE, PARAMETER, WEIGHTS, WALL, LAW_RHS, LAW_RESIDUAL, LAW_TOLERANCE, LAW_QUADRATURE, INFLOW, SEED, SPLIT,

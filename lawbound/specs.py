@@ -8,6 +8,7 @@ from operator import and_
 from typing import Any
 
 from lawbound.arguments import apart, called
+from lawbound.constraints.applicability import certain, require_possible
 from lawbound.constraints.constraint import Constraint
 from lawbound.constraints.corrected import operator
 from lawbound.constraints.enforcement import ENFORCEMENTS
@@ -53,7 +54,14 @@ def in_training(spec: str) -> Inside | InLoss:
             raise ValueError(f"`{name}` is no part of training, where operator and penalty are.{later}")
         return IN_TRAINING[name]
 
-    enforcement: Inside | InLoss = made(how[0].strip(), kind, stacked(laws))
+    constraint = stacked(laws)
+    enforcement: Inside | InLoss = made(how[0].strip(), kind, constraint)
+    if not isinstance(enforcement, Inside):
+        require_possible(constraint, "penalty")
+    for name, part in certain(constraint) if isinstance(enforcement, Inside) else ():
+        raise ValueError(
+            f"`operator` imposes linear equalities, which `{name}` ({part}) is not; train with `penalty`."
+        )
     return enforcement
 
 

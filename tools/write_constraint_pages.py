@@ -25,6 +25,7 @@ BEGIN, END = "<!-- made by tools/write_constraint_pages.py -->", "<!-- end -->"
 SHOWN: dict[str, tuple[Constraint, tuple[str, ...]]] = {
     "conservation": (constraints.Conservation(), ("stefan", "heat-neumann")),
     "flux-conservation": (constraints.FluxConservation(), ("stefan",)),
+    "pde": (constraints.Equation(), ("diffusion", "burgers-inviscid")),
     "dirichlet": (constraints.Dirichlet(), ("heat-dirichlet", "stefan")),
     "neumann": (constraints.Neumann(), ("heat-neumann", "pme-2d")),
     "robin": (constraints.Robin(), ("heat-robin",)),

@@ -32,7 +32,7 @@ from lawbound.constraints.applicability import (
 from lawbound.constraints.constraint import Admissible
 from lawbound.constraints.enforcement import ENFORCEMENTS, enforcement
 from lawbound.constraints.penalty import Penalty
-from lawbound.constraints.sets import Balance, Box, Curved, Given, Order, Phases, Rows, Variation
+from lawbound.constraints.sets import Balance, Box, Curved, Evolution, Given, Order, Phases, Rows, Variation
 from lawbound.datasets.layout import Layout
 from lawbound.surrogates.covariance import Diagonal
 
@@ -71,6 +71,7 @@ def made(names, seed=0):
             "curved",
             (Curved(lambda u: u.square().mean(-1, keepdim=True), square, ("energy",)),),
         ),
+        "evolution": ("evolutions", (Evolution(lambda u, series: (u.diff(dim=-2),) * 2, (), "u_t = 0"),)),
         "balance": ("balance", Balance(halved, lambda u: np.zeros((*u.shape[:-1], 1)), "balance")),
     }
     one_of["uncertain rows"] = one_of["rows"]

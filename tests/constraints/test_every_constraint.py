@@ -47,6 +47,7 @@ TRIALS = {
     "total-variation": ("stefan", {}, 1e-6),
     "energy": ("wave", {}, 1e-2),
     "divergence-free": ("cavity", {}, 10.0),
+    "pde": ("diffusion", {}, 0.5),  # so are they here
     "flux-conservation": ("diffusion", {}, 0.5),  # stored times are far apart
 }
 
