@@ -126,9 +126,9 @@ class Run:
         )
 
 
-def runs(cases: list[str], contenders: list[str], seeds: int, small: bool) -> Iterator[Run]:
+def runs(cases: list[str], contenders: list[str], seeds: list[int], small: bool) -> Iterator[Run]:
     """The first seed of all cases, then the second …, cheap contenders before dear ones."""
-    for seed in range(seeds):
+    for seed in seeds:
         for name in cases:
             case = CASES[name]
             if seed >= case.seeds:
@@ -363,7 +363,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--contenders", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--small", action="store_true")
