@@ -25,6 +25,10 @@ class WrongArguments(ValueError):
     """Arguments that make no sense; exit status 2."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with a sentence that says how to go on."""
+
+
 @contextmanager
 def reading_arguments() -> Iterator[None]:
     """What is raised in here is about the arguments."""

@@ -120,7 +120,7 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A table with the evidence behind it."""
+    """A table with the evidence behind it; `reduced` says what a quick version made smaller, empty for a full one."""
 
     table: str
     rows: tuple[Row, ...]
@@ -137,6 +137,7 @@ class Comparison:
     metrics: tuple[Metric, ...] = ()  # of the rows, in the order of the columns
     solver_seconds: float | None = None  # of one core for one sample, where the family says
     hashes: Mapping[str, str] = field(default_factory=dict)  # what was judged → sha256
+    reduced: str = ""
 
     def value(self, method: str, case: str, metric: str) -> float | None:
         """One number of the table, None where it does not apply."""
@@ -155,6 +156,8 @@ class Comparison:
         """The one object that `--json` prints."""
         return {
             "table": self.table,
+            "quick": bool(self.reduced),
+            "reduced": self.reduced,
             "verdict": self.verdict,
             "time": self.time_of_interest,
             "rhs_source": self.rhs_source,

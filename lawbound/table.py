@@ -146,7 +146,8 @@ class TerminalTable:
             plain = text.translate(_ASCII).encode("ascii", "replace").decode() if options.ascii_only else text
             return Text(plain, style)
 
-        yield said(self.comparison.table, "bold")
+        quick = f" · QUICK, not the full table: {self.comparison.reduced}" if self.comparison.reduced else ""
+        yield said(self.comparison.table + quick, "bold")
         if self.comparison.verdict:
             yield said(self.comparison.verdict)
         for section in sections(self.comparison):
