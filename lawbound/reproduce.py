@@ -11,6 +11,7 @@ from typing import final
 import torch
 
 from lawbound.datasets.plugins import UnknownName, suggestion
+from lawbound.diverseno_recipes import RECIPES as DIVERSENO
 from lawbound.evidence import Comparison
 from lawbound.frozen import FROZEN, frozen, frozen_data
 from lawbound.known_values import beside, without_row
@@ -38,7 +39,7 @@ __all__ = [
 Parts = list[tuple[str, Comparison]]
 
 #: Retrained tables by name.
-RECIPES: Mapping[str, Recipe] = {recipe.table: recipe for recipe in (*PROBCONSERV,)}
+RECIPES: Mapping[str, Recipe] = {recipe.table: recipe for recipe in (*PROBCONSERV, *DIVERSENO)}
 
 
 @final
@@ -131,10 +132,10 @@ def _retrained(table: str, folder: Path, quick: bool, device: str, step: Step) -
     figures = published(table)
     made = retrained(RECIPES[table], folder, quick=quick, device=device, step=step)
     parts = [(name, beside(one, figures)) for name, one in made]
-    note = without_row([one for _, one in parts], figures)
-    if note:
-        name, last = parts[-1]
-        parts[-1] = (name, replace(last, notes=(*last.notes, note)))
+    missing = without_row([one for _, one in parts], figures)
+    name, last = parts[-1]
+    notes = (*RECIPES[table].conclude(parts), *([missing] if missing else []))
+    parts[-1] = (name, replace(last, notes=(*last.notes, *notes)))
     return parts
 
 

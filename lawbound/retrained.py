@@ -17,6 +17,7 @@ from torch import nn
 
 from lawbound import pretrained
 from lawbound.comparison import compare
+from lawbound.datasets import schema
 from lawbound.datasets.generate import configure, generate_into
 from lawbound.datasets.split import concatenated
 from lawbound.datasets.store import ShardRecord
@@ -87,7 +88,7 @@ def _judged(study: Study, folder: Path, device: str, step: Step) -> Comparison:
     }
     made = compare(
         networks,
-        concatenated(tests),
+        _together(tests),
         study.rules,
         times=study.judged_times,
         seed=study.seed,
@@ -97,6 +98,16 @@ def _judged(study: Study, folder: Path, device: str, step: Step) -> Comparison:
     hashes = {part.folder: str(data.attrs["lawbound_config_sha256"]) for part, data in
               zip((study.train, study.valid, *study.test), (train, valid, *tests), strict=True)}  # fmt: skip
     return replace(made, hashes=hashes)
+
+
+def _together(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """One dataset of several; samples of the later ones are numbered on."""
+    numbered, after = [], 0
+    for part in parts:
+        number = part[schema.SAMPLE]
+        numbered.append(part.assign_coords({schema.SAMPLE: number.copy(data=number.values + after)}))
+        after += int(number.values[-1]) + 1
+    return concatenated(numbered)
 
 
 def _solved(study: Study, part: Part, folder: Path, step: Step, what: str) -> xr.Dataset:
