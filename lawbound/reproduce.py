@@ -10,6 +10,7 @@ from typing import final
 
 import torch
 
+from lawbound.boon_recipes import RECIPES as BOON
 from lawbound.datasets.plugins import UnknownName, suggestion
 from lawbound.evidence import Comparison
 from lawbound.frozen import FROZEN, frozen, frozen_data
@@ -38,7 +39,7 @@ __all__ = [
 Parts = list[tuple[str, Comparison]]
 
 #: Retrained tables by name.
-RECIPES: Mapping[str, Recipe] = {recipe.table: recipe for recipe in (*PROBCONSERV,)}
+RECIPES: Mapping[str, Recipe] = {recipe.table: recipe for recipe in (*PROBCONSERV, *BOON)}
 
 
 @final
