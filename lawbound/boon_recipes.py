@@ -141,14 +141,29 @@ def _cavity(quick: bool) -> tuple[Study, ...]:
     The vorticity at walls is part of the solution; the original reads it off, and here nobody is told.
     """
     size = QUICK_PLANE if quick else PLANE
-    at = {"times": (0.0, 1.0), "reynolds": 100.0}
     velocity = contenders(size, "dirichlet", KNOWN_WALLS[1:], base="fno-bc")
     vorticity = contenders(size, "", ("fno-bc", "mirror"), base="fno-bc", field="vorticity")
     return (
         study(
-            "cavity", size, velocity, VALUES, name="cavity-velocity", case="velocity u, reynolds=100", **at
+            "cavity",
+            size,
+            velocity,
+            VALUES,
+            name="cavity-velocity",
+            case="velocity u, reynolds=100",
+            times=(0.0, 1.0),
+            reynolds=100.0,
         ),
-        study("cavity", size, vorticity, ERRORS, name="cavity-vorticity", case="reynolds=100", **at),
+        study(
+            "cavity",
+            size,
+            vorticity,
+            ERRORS,
+            name="cavity-vorticity",
+            case="reynolds=100",
+            times=(0.0, 1.0),
+            reynolds=100.0,
+        ),
     )
 
 
