@@ -116,6 +116,7 @@ class Case:
     floors: Mapping[str, Array]
     tolerance: Array | None = None
     film: Array | None = None  # (t, y, x)
+    field: str = "u"  # that is drawn
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,15 +48,16 @@ def figures_of(comparison: Comparison, case: Case) -> Iterator[Drawn]:
         False,
         lambda: figures.mass(comparison, case.name),
     )
-    yield Drawn(
-        "cost",
-        "Error of the mean against the time that one sample takes here, all judged times, enforcement included; dashed, one "
-        "core of the solver at the family's usual size, as measured for the catalogue."
-        if comparison.solver_seconds
-        else "Error of the mean against the time that one sample takes here, all judged times, enforcement included.",
-        False,
-        lambda: figures.cost(comparison, case.name),
-    )
+    if figures.has_cost(comparison, case.name):
+        yield Drawn(
+            "cost",
+            "Error of the mean against the time that one sample takes here, all judged times, enforcement included; dashed, one "
+            "core of the solver at the family's usual size, as measured for the catalogue."
+            if comparison.solver_seconds
+            else "Error of the mean against the time that one sample takes here, all judged times, enforcement included.",
+            False,
+            lambda: figures.cost(comparison, case.name),
+        )
     yield Drawn(
         "calibration",
         "How many points lie inside central intervals of each nominal probability. On the diagonal, a standard "
