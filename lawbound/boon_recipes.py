@@ -50,10 +50,10 @@ class Size:
 #: 1-D in time as published, and its small version; the same on a plane.
 LINE = Size(nx=500, nt=26, samples=1000, chosen_on=100, tested=200, epochs=500, batch=20, modes=12, width=32)
 PLANE = Size(50, 26, 1000, 100, 200, 500, 10, 8, 20, halved_every=100)
-QUICK_LINE = Size(64, 11, 128, 16, 24, 15, 8, 8, 16, 3, halved_every=3)
+QUICK_LINE = Size(64, 11, 128, 16, 24, 12, 8, 8, 16, 3, halved_every=3)
 QUICK_PLANE = Size(24, 9, 48, 8, 12, 16, 6, 6, 8, 3, halved_every=4)
 REDUCED_LINE = (
-    "128 training samples of 1000, 64 points and 11 times, networks of width 16 of 32, 15 epochs of 500"
+    "128 training samples of 1000, 64 points and 11 times, networks of width 16 of 32, 12 epochs of 500"
 )
 REDUCED_PLANE = (
     "48 training samples of 1000, 24 × 24 points and 9 times, networks of width 8 of 20, 16 epochs of 500"

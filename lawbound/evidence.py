@@ -161,6 +161,7 @@ class Comparison:
             rows=tuple(replace(row, case=name) for row in self.rows),
             cases=(replace(case, name=name),),
             evidence={(method, name): found for (method, _), found in self.evidence.items()},
+            verdict=self.verdict.replace(f" {case.name}:", f" {name}:"),
         )
 
     def to_json(self) -> dict[str, Any]:
