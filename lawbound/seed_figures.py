@@ -14,19 +14,19 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from lawbound import boon_recipes, probconserv_recipes, seed_drawings
+from lawbound import boon_recipes, boundary_drawings, probconserv_recipes, seed_drawings
 from lawbound.comparison import compare
 from lawbound.datasets import schema
 from lawbound.datasets.layout import Layout
 from lawbound.evidence import Case, Comparison
 from lawbound.figure_list import put
-from lawbound.ink import Array, to_png, to_svg
+from lawbound.ink import GREY, Array, to_png, to_svg
 from lawbound.published import published
 from lawbound.recipe import Recipe
 from lawbound.reference import SOLVER
 from lawbound.retrained import Prepared, Step, prepared, quietly
 from lawbound.rules import few
-from lawbound.seed_drawings import Solved
+from lawbound.seed_style import Solved
 
 TABLE = "seeds/figures"
 WHAT = "seven figures of the two papers, drawn from our solvers and networks"
@@ -86,7 +86,7 @@ def seed_figures(
     step("drawing")
     where.mkdir(parents=True, exist_ok=True)
     figures = list(_figures(ready))
-    files = [file for number, one in enumerate(figures, 1) for file in _written(one, number, where)]
+    files = [file for number, one in enumerate(figures, 1) for file in _written(one, number, where, quick)]
     page = put(where / PAGE, _page(figures, command, quick).encode())
     return Drawn((page, *files), tuple((name, compared) for name, (_, compared) in ready.items()))
 
@@ -156,26 +156,26 @@ def _figures(ready: dict[str, tuple[Prepared, Comparison]]) -> Sequence[SeedFigu
             "A rod between an insulator and a heater: one sample, and the slopes at both walls, by the same one-sided difference for "
             "all; thick grey, what is prescribed.",
             "boon/heat-neumann",
-            lambda: seed_drawings.insulator_flux(heat, walls, _heater(rod)),
+            lambda: boundary_drawings.insulator_flux(heat, walls, _heater(rod)),
         ),
         SeedFigure(
             "stokes-profile",
             "Fluid over a wall that moves back and forth, ν = 0.1: profiles at four times, and the error of each network.",
             "boon/stokes",
-            lambda: seed_drawings.stokes(layer, list(layer.predicted)),
+            lambda: boundary_drawings.stokes(layer, list(layer.predicted)),
         ),
         SeedFigure(
             "cavity-start",
             "What a flow in the cavity starts from: fluid at rest, the layer of vorticity under the lid soon after, and how lids move.",
             "boon/cavity",
-            lambda: seed_drawings.cavity_start(cavity, _lids(lid)),
+            lambda: boundary_drawings.cavity_start(cavity, _lids(lid)),
         ),
         SeedFigure(
             "cavity-vorticity",
             "Vorticity in the cavity, Re = 100: solver, network and difference at three times; relative error over time. Dotted, the "
             "errors in BOON's released video, whose data and boundary information were others.",
             "boon/cavity",
-            lambda: seed_drawings.cavity_errors(cavity, list(cavity.predicted), video_errors()),
+            lambda: boundary_drawings.cavity_errors(cavity, list(cavity.predicted), video_errors()),
         ),
     )  # fmt: skip
 
@@ -213,8 +213,12 @@ def _lids(data: xr.Dataset) -> Array:
     return np.asarray(wall[..., wall.shape[-1] // 2])
 
 
-def _written(one: SeedFigure, number: int, folder: Path) -> list[Path]:
+def _written(one: SeedFigure, number: int, folder: Path, quick: bool) -> list[Path]:
     figure, stem = one.make(), f"{number}-{one.name}"
+    if quick:  # a picture travels without its page
+        figure.text(
+            0.995, 0.995, "quick version: small networks", ha="right", va="top", fontsize=6.5, color=GREY
+        )
     temporary = to_png(figure, folder / f".{stem}.tmp.png", dpi=300)
     return [temporary.replace(folder / f"{stem}.png"), put(folder / f"{stem}.svg", to_svg(figure).encode())]
 
