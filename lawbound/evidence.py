@@ -1,7 +1,7 @@
 """What a comparison holds: the table's rows, and behind them what the figures need."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -152,6 +152,17 @@ class Comparison:
         found = [(self.evidence[method, case.name].seconds, case.samples.size) for case in self.cases
                  if (method, case.name) in self.evidence]  # fmt: skip
         return sum(s * n for s, n in found) / sum(n for _, n in found) if found else self.solver_seconds
+
+    def with_case_called(self, name: str) -> "Comparison":
+        """The same, its only case under another name; raises `ValueError` if it has several."""
+        (case,) = self.cases
+        return replace(
+            self,
+            rows=tuple(replace(row, case=name) for row in self.rows),
+            cases=(replace(case, name=name),),
+            evidence={(method, name): found for (method, _), found in self.evidence.items()},
+            verdict=self.verdict.replace(f" {case.name}:", f" {name}:"),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The one object that `--json` prints."""

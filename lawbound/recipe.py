@@ -35,7 +35,8 @@ class Study:
 
     train: fits weights; valid: chooses them; test: judged once, all parts together. learners: by the name that the table
     gives their networks. rules: imposed on each of them. nx, nt, times: of all data, the family's own if None.
-    scores: the usual ones if None. judged_times: how many stored times, the time of interest among them.
+    scores: the usual ones if None. judged_times: how many stored times, the time of interest among them. case: what the
+    table calls its only case, the samples' split if empty.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Study:
     scores: tuple[Score, ...] | None = None
     judged_times: int = 11
     seed: int = 0
+    case: str = ""
 
     def described(self) -> dict[str, Any]:
         """All that decides the outcome, as JSON values."""

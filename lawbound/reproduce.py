@@ -10,6 +10,8 @@ from typing import final
 
 import torch
 
+from lawbound import seed_figures
+from lawbound.boon_recipes import RECIPES as BOON
 from lawbound.datasets.plugins import UnknownName, suggestion
 from lawbound.diverseno_recipes import RECIPES as DIVERSENO
 from lawbound.evidence import Comparison
@@ -39,7 +41,7 @@ __all__ = [
 Parts = list[tuple[str, Comparison]]
 
 #: Retrained tables by name.
-RECIPES: Mapping[str, Recipe] = {recipe.table: recipe for recipe in (*PROBCONSERV, *DIVERSENO)}
+RECIPES: Mapping[str, Recipe] = {recipe.table: recipe for recipe in (*PROBCONSERV, *DIVERSENO, *BOON)}
 
 
 @final
@@ -62,6 +64,7 @@ def tables() -> dict[str, str]:
     found = {f"frozen/{problem}": what for problem, what in FROZEN.items()}
     for name, recipe in RECIPES.items():
         found[name] = f"{recipe.what}; --quick: {duration(recipe.seconds)}"
+    found[seed_figures.TABLE] = f"{seed_figures.WHAT}; --quick: {duration(seed_figures.SECONDS)}"
     return found
 
 
@@ -78,13 +81,14 @@ def check(table: str, out: Path | None, *, quick: bool = False) -> Path | None:
     if out is not None:
         if table in RECIPES:
             refuse_others(out, RECIPES[table], quick)
-        check_path(out / "report.html")
+        check_path(out / (seed_figures.PAGE if table == seed_figures.TABLE else "report.html"))
     return out
 
 
 def default_folder(table: str, quick: bool) -> Path | None:
     """`probconserv-pme-quick`, here; None for tables that take no time."""
-    return Path(table.replace("/", "-") + ("-quick" if quick else "")) if table in RECIPES else None
+    made_anew = table in RECIPES or table == seed_figures.TABLE
+    return Path(seed_figures.place_of(table, quick)) if made_anew else None
 
 
 def reproduce(
@@ -104,6 +108,10 @@ def reproduce(
     """
     where = check(table, default_folder(table, quick) if out is None else Path(out), quick=quick)
     there = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    told = command or f"lawbound reproduce {table}{' --quick' if quick else ''} -o {where}"
+    if where is not None and table == seed_figures.TABLE:
+        drawn = seed_figures.seed_figures(where, quick=quick, device=there, command=told, step=step)
+        return Reproduced(table, drawn.parts, drawn.files)
     parts = (
         _retrained(table, where, quick, there, step)
         if where and table in RECIPES
@@ -117,7 +125,7 @@ def reproduce(
             where / "report.html",
             title=f"lawbound: {table}{' (quick)' if quick else ''}",
             config=_settings(table, quick, there),
-            command=command or f"lawbound reproduce {table}{' --quick' if quick else ''} -o {where}",
+            command=told,
         )
     return Reproduced(table, tuple(parts), tuple(files))
 

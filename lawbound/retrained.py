@@ -7,9 +7,9 @@ FOLDER/STUDY/runs/NAME/…     runs, as `lawbound train` makes them
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import torch
 import xarray as xr
@@ -74,7 +74,43 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _judged(study: Study, folder: Path, device: str, step: Step) -> Comparison:
+@final
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A study's networks, the data that judge them, and hashes of all its data."""
+
+    study: Study
+    networks: dict[str, Surrogate]
+    test: xr.Dataset
+    hashes: dict[str, str]
+
+
+def prepared(
+    recipe: Recipe,
+    study: str,
+    folder: str | Path,
+    *,
+    names: Sequence[str] | None = None,
+    quick: bool = False,
+    device: str = "cpu",
+    step: Step = quietly,
+) -> Prepared:
+    """Networks of one study of a table, in the table's own folder, trained as far as they are not there yet.
+
+    names: which of its networks, all if None. Raises `ValueError` as `retrained` does, and for a study that there is not.
+    """
+    chosen_device(device)
+    where, studies = Path(folder), {one.name: one for one in recipe.studies(quick)}
+    if study not in studies:
+        raise ValueError(f"`{recipe.table}` has no study `{study}`; it has {', '.join(studies)}.")
+    claim(where, recipe.table, _settings(tuple(studies.values()), quick))
+    with threads(1 if quick and device == "cpu" else torch.get_num_threads()):
+        return _prepared(studies[study], where / study, device, step, names)
+
+
+def _prepared(
+    study: Study, folder: Path, device: str, step: Step, names: Sequence[str] | None = None
+) -> Prepared:
     train, valid = (
         _solved(study, part, folder / "data" / name, step, name)
         for name, part in (("train", study.train), ("valid", study.valid))
@@ -85,19 +121,26 @@ def _judged(study: Study, folder: Path, device: str, step: Step) -> Comparison:
             study, name, learner, folder / "runs" / name.replace("/", "-"), train, valid, device, step
         )
         for name, learner in study.learners.items()
+        if names is None or name in names
     }
+    hashes = {part.folder: str(data.attrs["lawbound_config_sha256"]) for part, data in
+              zip((study.train, study.valid, *study.test), (train, valid, *tests), strict=True)}  # fmt: skip
+    return Prepared(study, networks, _together(tests), hashes)
+
+
+def _judged(study: Study, folder: Path, device: str, step: Step) -> Comparison:
+    ready = _prepared(study, folder, device, step)
     made = compare(
-        networks,
-        _together(tests),
+        ready.networks,
+        ready.test,
         study.rules,
         times=study.judged_times,
         seed=study.seed,
         scores=study.scores,
         on_progress=step(f"{study.name}: imposing laws and judging"),
     )
-    hashes = {part.folder: str(data.attrs["lawbound_config_sha256"]) for part, data in
-              zip((study.train, study.valid, *study.test), (train, valid, *tests), strict=True)}  # fmt: skip
-    return replace(made, hashes=hashes)
+    named = made.with_case_called(study.case) if study.case else made
+    return replace(named, hashes=ready.hashes)
 
 
 def _together(parts: Sequence[xr.Dataset]) -> xr.Dataset:
