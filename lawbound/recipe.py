@@ -83,7 +83,7 @@ class Study:
 class Recipe:
     """A retrained table. studies(quick): what is to be done; reduced: what `quick` made smaller, in a few words.
 
-    seconds: what the quick version took on two cores. conclude: notes on all studies together, each with its name.
+    seconds: about how long the quick version takes where a core is free. conclude: notes on all studies together, each with its name.
     """
 
     table: str
