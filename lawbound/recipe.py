@@ -1,10 +1,10 @@
 """What a retrained table is made of: data, networks, what is imposed on them, and what is scored."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, final
 
-from lawbound.evidence import Imposed
+from lawbound.evidence import Comparison, Imposed
 from lawbound.score import Score
 from lawbound.surrogates.surrogate import Learner
 
@@ -83,7 +83,7 @@ class Study:
 class Recipe:
     """A retrained table. studies(quick): what is to be done; reduced: what `quick` made smaller, in a few words.
 
-    seconds: what the quick version took on two cores.
+    seconds: what the quick version took on two cores. conclude: notes on all studies together, each with its name.
     """
 
     table: str
@@ -91,3 +91,4 @@ class Recipe:
     studies: Callable[[bool], tuple[Study, ...]]
     reduced: str
     seconds: int
+    conclude: Callable[[Sequence[tuple[str, Comparison]]], tuple[str, ...]] = lambda parts: ()

@@ -13,6 +13,7 @@ import torch
 from lawbound import seed_figures
 from lawbound.boon_recipes import RECIPES as BOON
 from lawbound.datasets.plugins import UnknownName, suggestion
+from lawbound.diverseno_recipes import RECIPES as DIVERSENO
 from lawbound.evidence import Comparison
 from lawbound.frozen import FROZEN, frozen, frozen_data
 from lawbound.known_values import beside, without_row
@@ -40,7 +41,7 @@ __all__ = [
 Parts = list[tuple[str, Comparison]]
 
 #: Retrained tables by name.
-RECIPES: Mapping[str, Recipe] = {recipe.table: recipe for recipe in (*PROBCONSERV, *BOON)}
+RECIPES: Mapping[str, Recipe] = {recipe.table: recipe for recipe in (*PROBCONSERV, *DIVERSENO, *BOON)}
 
 
 @final
@@ -139,10 +140,10 @@ def _retrained(table: str, folder: Path, quick: bool, device: str, step: Step) -
     figures = published(table)
     made = retrained(RECIPES[table], folder, quick=quick, device=device, step=step)
     parts = [(name, beside(one, figures)) for name, one in made]
-    note = without_row([one for _, one in parts], figures)
-    if note:
-        name, last = parts[-1]
-        parts[-1] = (name, replace(last, notes=(*last.notes, note)))
+    missing = without_row([one for _, one in parts], figures)
+    name, last = parts[-1]
+    notes = (*RECIPES[table].conclude(parts), *([missing] if missing else []))
+    parts[-1] = (name, replace(last, notes=(*last.notes, *notes)))
     return parts
 
 

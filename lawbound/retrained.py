@@ -17,6 +17,7 @@ from torch import nn
 
 from lawbound import pretrained
 from lawbound.comparison import compare
+from lawbound.datasets import schema
 from lawbound.datasets.generate import configure, generate_into
 from lawbound.datasets.split import concatenated
 from lawbound.datasets.store import ShardRecord
@@ -124,7 +125,7 @@ def _prepared(
     }
     hashes = {part.folder: str(data.attrs["lawbound_config_sha256"]) for part, data in
               zip((study.train, study.valid, *study.test), (train, valid, *tests), strict=True)}  # fmt: skip
-    return Prepared(study, networks, concatenated(tests), hashes)
+    return Prepared(study, networks, _together(tests), hashes)
 
 
 def _judged(study: Study, folder: Path, device: str, step: Step) -> Comparison:
@@ -140,6 +141,16 @@ def _judged(study: Study, folder: Path, device: str, step: Step) -> Comparison:
     )
     named = made.with_case_called(study.case) if study.case else made
     return replace(named, hashes=ready.hashes)
+
+
+def _together(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """One dataset of several; samples of the later ones are numbered on."""
+    numbered, after = [], 0
+    for part in parts:
+        number = part[schema.SAMPLE]
+        numbered.append(part.assign_coords({schema.SAMPLE: number.copy(data=number.values + after)}))
+        after += int(number.values[-1]) + 1
+    return concatenated(numbered)
 
 
 def _solved(study: Study, part: Part, folder: Path, step: Step, what: str) -> xr.Dataset:
