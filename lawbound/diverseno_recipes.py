@@ -57,7 +57,7 @@ def _study(problem: str, quick: bool) -> Study:
         test=(Part("shift-train", count, seed=_NEW), *(Part(shift, count) for shift in _SHIFTS)),
         learners=networks(quick),
         rules=tuple(item for item in rules(problem) if item.label in IMPOSED),
-        nx=50 if quick else 100,
+        nx=32 if quick else 100,
         nt=21 if quick else 101,
         times=_TIMES.get(problem),
         scores=_SCORES,
@@ -99,7 +99,7 @@ RECIPES = (
         "DiverseNO: uncertainty out of distribution of many heads, an ensemble and three cheap ways, and laws imposed on them",
         _studies,
         "two problems of four, 64 training functions of 320, width 16 of 32, 5 heads or members of 10, 60 epochs of 500, 40 test "
-        "functions a range of 200, 50 × 21 points of 100 × 101",
+        "functions a range of 200, 32 × 21 points of 100 × 101",
         209,
         concluded,
     ),

@@ -291,21 +291,21 @@ def reproduce(
     device
         Where to train; by default a GPU if there is one.
     """
-    from lawbound.report import as_json
-    from lawbound.reproduce import check, default_folder
-    from lawbound.reproduce import reproduce as reproduced
-    from lawbound.surrogates.training import chosen_device
-    from lawbound.table import print_comparison
-
-    with reading_arguments():
-        where = check(table, default_folder(table, quick) if out is None else out, quick=quick)
-        if device is not None:
-            chosen_device(device)
     words = ["lawbound", "reproduce", table, *(["--quick"] if quick else [])]
-    words += ["-o", str(where)] if where is not None else []
+    words += ["-o", str(out)] if out is not None else []
     words += ["--device", device] if device is not None else []
     command = shlex.join(words)
     try:
+        from lawbound.report import as_json
+        from lawbound.reproduce import check, default_folder
+        from lawbound.reproduce import reproduce as reproduced
+        from lawbound.surrogates.training import chosen_device
+        from lawbound.table import print_comparison
+
+        with reading_arguments():
+            where = check(table, default_folder(table, quick) if out is None else out, quick=quick)
+            if device is not None:
+                chosen_device(device)
         with steps() as step:
             made = reproduced(table, quick=quick, out=where, device=device, step=step, command=command)
     except KeyboardInterrupt:

@@ -142,7 +142,7 @@ def _retrained(table: str, folder: Path, quick: bool, device: str, step: Step) -
     parts = [(name, beside(one, figures)) for name, one in made]
     missing = without_row([one for _, one in parts], figures)
     name, last = parts[-1]
-    notes = (*RECIPES[table].conclude(parts), *([missing] if missing else []))
+    notes = (*RECIPES[table].conclude(parts), *missing)
     parts[-1] = (name, replace(last, notes=(*last.notes, *notes)))
     return parts
 

@@ -24,7 +24,7 @@ ABSENT, BEST, PLUS_MINUS, PUBLISHED = "–", "✓", "±", "known value"
 _ROUND_OFF = 1e-13  # a conservation error below this is nothing but round-off
 _FEWEST, _MOST = 2, 4  # digits of a value, however large or small its error
 _ALONE = 3  # digits of a value without one
-_GAP, _NAME_WIDTH = 2, 28
+_GAP, _NAME_WIDTH = 2, 29
 #: For outputs that know ASCII only.
 _ASCII = str.maketrans("✓–×−↓↑→·∫≤²σ‖", "*-x-v^>;S<2s|") | {ord(PLUS_MINUS): "+-", ord("…"): "..."}
 

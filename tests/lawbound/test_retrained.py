@@ -74,7 +74,8 @@ def test_a_table_is_made_from_nothing_with_published_figures_beside_ours(made):
     assert row.published == 1.55e-4 and "Table 1" in row.source and row.value > 0.0
     assert rows["anp", "k=5", "mse"].published is None
     assert all(abs(rows[method, "k=1", "ce"].value) < 1e-12 for method in ("hardc", "probconserv", "auto"))
-    assert "k=1: softc" in comparison.notes[-1]
+    assert "softc at k=1: ce 0.00347, ll 2.4, mse 0.000224 (Hansen" in comparison.notes[-2]
+    assert "of other set-ups: figure, t=0: anp, softc;" in comparison.notes[-1]
     assert {path.name for path in folder.iterdir()} == {
         *("diffusion", "report.csv", "report.html", "report.json", "table.json"),
     }
@@ -200,10 +201,13 @@ def test_published_figures_stand_beside_the_rows_that_they_are_of_and_the_others
     figures = {("anp", "k=1", "mse"): (1.5, "a paper"), ("softc", "k=1", "mse"): (3.0, "another")}
     shown = beside(bare, figures)
     assert [row.published for row in shown.rows] == [1.5, None] and shown.rows[0].source == "a paper"
-    assert without_row([shown], figures).endswith("here: softc, k=1, mse 3 (another)")
-    assert without_row([shown], {("anp", "k=1", "mse"): (1.5, "a paper")}) == ""
-    many = {(f"m{i}", "k=1", "mse"): (1.0, "p") for i in range(9)}
-    assert without_row([shown], many).endswith("here: k=1: " + ", ".join(f"m{i}" for i in range(9)))
+    (told,) = without_row([shown], figures)
+    assert told.endswith("without a row here: softc at k=1: mse 3 (another)")
+    assert without_row([shown], {("anp", "k=1", "mse"): (1.5, "a paper")}) == ()
+    many = {(f"m{i}", "all", "mse"): (1.0, "p") for i in range(9)}
+    assert without_row([shown], many)[0].endswith("set-ups: all: " + ", ".join(f"m{i}" for i in range(9)))
+    few = {("m0", "all", "mse"): (1.0, "p")}
+    assert without_row([shown], few) == ("published, of other set-ups: m0 at all: mse 1 (p)",)
 
 
 def test_diverse_heads_are_set_against_each_cheap_way_on_each_shifted_range():
