@@ -171,13 +171,13 @@ RECIPES = tuple(
     Recipe(f"boon/{name}", what, studies, reduced, seconds)
     for name, what, studies, reduced, seconds in (
         ("stokes", "BOON: Stokes' second problem, ν = 0.1, 0.02, 0.005, networks that know or obey their walls",
-         partial(_by_viscosity, "stokes", (0.1, 0.02, 0.005)), REDUCED_LINE, 200),
-        ("heat-neumann", "BOON: rod between an insulator and a heater", _heat, REDUCED_LINE, 100),
+         partial(_by_viscosity, "stokes", (0.1, 0.02, 0.005)), REDUCED_LINE, 120),
+        ("heat-neumann", "BOON: rod between an insulator and a heater", _heat, REDUCED_LINE, 47),
         ("burgers-dirichlet", "BOON: Burgers' equation between walls, ν = 0.1 and 0.01",
-         partial(_by_viscosity, "burgers-dirichlet", (0.1, 0.01)), REDUCED_LINE, 200),
-        ("burgers-periodic", "BOON: Burgers' equation on a circle, ν = 0.01", _periodic, REDUCED_LINE, 60),
-        ("burgers-random", "Burgers' equation between random walls, ours", _random, REDUCED_LINE, 100),
-        ("wave-2d", "BOON: waves on a square with free sides", _wave, REDUCED_PLANE, 120),
-        ("cavity", "BOON: lid-driven cavity, Re = 100, velocity and vorticity", _cavity, REDUCED_PLANE, 120),
+         partial(_by_viscosity, "burgers-dirichlet", (0.1, 0.01)), REDUCED_LINE, 117),
+        ("burgers-periodic", "BOON: Burgers' equation on a circle, ν = 0.01", _periodic, REDUCED_LINE, 30),
+        ("burgers-random", "Burgers' equation between random walls, ours", _random, REDUCED_LINE, 34),
+        ("wave-2d", "BOON: waves on a square with free sides", _wave, REDUCED_PLANE, 104),
+        ("cavity", "BOON: lid-driven cavity, Re = 100, velocity and vorticity", _cavity, REDUCED_PLANE, 122),
     )
 )  # fmt: skip

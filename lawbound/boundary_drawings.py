@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lawbound.ink import FAINT, GREY, INK, PALETTE, Array, end_labels, parts, power_of_ten, style
 from lawbound.reference import SOLVER
-from lawbound.seed_style import Solved, colour, headed, word
+from lawbound.seed_style import Solved, colour, headed, number, word
 
 
 def insulator_flux(solved: Solved, slopes: Mapping[str, Array], heater: Array) -> Figure:
@@ -25,9 +25,7 @@ def insulator_flux(solved: Solved, slopes: Mapping[str, Array], heater: Array) -
     later = solved.t > solved.t[0]
     worst = {method: float(np.abs(slopes[method][:, later, 0]).max()) for method in methods}
     exact = [method for method in methods if worst[method] < 1e-4]
-    title = (
-        f"No heat may pass the insulator: {first} lets a slope of up to {power_of_ten(worst[first])} through"
-    )
+    title = f"No heat may pass the insulator: {first} lets a slope of up to {number(worst[first])} through"
     kept = f"{' and '.join(exact)}: at most {power_of_ten(max(worst[m] for m in exact), 0)}." if exact else ""
     said = f"{kept} One sample, slopes by one stencil for all; thick grey, the solver and what is prescribed."
     with style():
@@ -67,14 +65,15 @@ def stokes(solved: Solved, methods: Sequence[str], shown: Sequence[float] = (0.0
         method: float(np.abs((solved.predicted[method] - solved.truth)[:, 1:, [0, -1]]).max())
         for method in methods
     }
-    title = f"Stokes' second problem: {best} errs least, {power_of_ten(errors[best])}; {methods[0]} {power_of_ten(errors[methods[0]])}"
-    said = "Above, the velocity over the wall at some times: solver grey, network in colour. Below, |error|; the wall is at y = 0."
+    title = f"Stokes' second problem: {best} errs least, {number(errors[best])}; {methods[0]} {number(errors[methods[0]])}"
+    steps = [round(share * (solved.t.size - 1)) for share in shown]
+    at = ", ".join(f"{solved.t[k]:.2g}" for k in steps)
+    said = f"Above, velocity at t = {at}, later ones stronger; solver grey. Below, |error|. The moving wall is at y = 0."
     with style():
         figure, body = headed(4.5, title, said)
         grid = body.subplots(2, len(methods), sharey="row", squeeze=False)
         gaps = {method: np.abs(solved.predicted[method][which] - solved.truth[which]) for method in methods}
         high = max(float(gap[1:].max()) for gap in gaps.values())
-        steps = [round(share * (solved.t.size - 1)) for share in shown]
         mesh = None
         for axes, below, method in zip(*grid, methods, strict=True):
             for place, k in enumerate(steps):
@@ -85,7 +84,7 @@ def stokes(solved: Solved, methods: Sequence[str], shown: Sequence[float] = (0.0
             axes.set(xlim=(solved.x[0], solved.x[-1]), xlabel="$y$")
             axes.set_title(method, color=word(method), fontweight="bold", parse_math=False, pad=12)
             axes.text(
-                0, 1.02, f"rel. L2 {power_of_ten(errors[method])}, at walls {power_of_ten(ends[method], 0)}",
+                0, 1.02, f"rel. L2 {number(errors[method])}, at walls {number(ends[method])}",
                 transform=axes.transAxes, fontsize=7, color=GREY,
             )  # fmt: skip
             mesh = below.pcolormesh(
@@ -93,11 +92,6 @@ def stokes(solved: Solved, methods: Sequence[str], shown: Sequence[float] = (0.0
                 norm=LogNorm(high * 1e-4, high), shading="nearest", rasterized=True,
             )  # fmt: skip
             below.set(xlabel="$y$")
-        for k in steps:
-            grid[0, 0].annotate(
-                f"t = {solved.t[k]:.2g}", (solved.x[0], solved.truth[which, k, 0]), fontsize=6.5, color=GREY,
-                xytext=(5, 0), textcoords="offset points", va="center",
-            )  # fmt: skip
         for axes in grid.flat:
             axes.xaxis.set_major_locator(MaxNLocator(4))
         grid[0, 0].set_ylabel("velocity $u$")
@@ -111,7 +105,7 @@ def cavity_start(solved: Solved, lids: Array) -> Figure:
     """What a cavity starts from: rest, the layer under the lid soon after, and lids; lids: speed at mid-lid, (sample, t)."""
     which = solved.middle(next(iter(solved.predicted)))
     still = float(np.abs(solved.truth[:, 0]).max())
-    title = f"The cavity starts from rest (largest vorticity {power_of_ten(still, 0)}): all is in how the lid moves"
+    title = f"The cavity starts from rest (largest vorticity {number(still)}): all is in how the lid moves"
     said = f"Vorticity of one sample at the start and at the next stored time; the lids of {len(lids)} samples, Re = 100."
     scale = float(np.percentile(np.abs(solved.truth[which, 1]), 99.0)) or 1.0
     with style():
@@ -136,9 +130,7 @@ def cavity_errors(
     means = {method: solved.errors(method).mean(axis=0) for method in methods}  # NaN where all is still
     total = {method: solved.error(method) for method in methods}
     best = min(methods, key=lambda method: total[method])
-    title = (
-        f"Vorticity in the cavity, Re = 100: {best} errs by {power_of_ten(total[best])} of it over all times"
-    )
+    title = f"Vorticity in the cavity, Re = 100: {best} errs by {number(total[best])} of it over all times"
     said = "Left, one sample. Right, relative error of samples (thin) and its mean; dotted, BOON's video, of other data."
     steps = [round(share * (solved.t.size - 1)) for share in (0.25, 0.6, 1.0)]
     scale = float(np.percentile(np.abs(solved.truth[which, steps]), 98.0)) or 1.0

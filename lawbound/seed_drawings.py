@@ -10,7 +10,7 @@ from lawbound.evidence import Case, Comparison
 from lawbound.front import Fronts
 from lawbound.ink import GREY, INK, Array, end_labels, power_of_ten, sparse_decades, style
 from lawbound.reference import SOLVER
-from lawbound.seed_style import colour, headed, word
+from lawbound.seed_style import colour, headed, named, number, word
 
 _FLOOR = 1e-18  # what nothing is drawn as, on a logarithmic axis
 
@@ -21,7 +21,7 @@ def mass_over_time(comparison: Comparison, case: Case, methods: Sequence[str]) -
     off = {method: np.abs(mass - case.rhs) for method, mass in found.items()}
     first = methods[0]
     exact = [method for method in methods if off[method].max() < 1e-12]
-    title = f"Mass over time, {case.name}: {first} is off by up to {power_of_ten(float(off[first].max()))}"
+    title = f"Mass over time, {named(case.name)}: {first} is off by up to {number(float(off[first].max()))}"
     said = (
         f"Under {', '.join(exact)} the law ∫u dx = b(t) holds to {power_of_ten(max(float(off[m].max()) for m in exact), 0)}."
         if exact
@@ -61,7 +61,9 @@ def stefan_profile(comparison: Comparison, case: Case, methods: Sequence[str]) -
     front = float(_front(case)[case.shown[which]])
     errors = {method: comparison.value(method, case.name, "mse") or np.nan for method in methods}
     best = min(methods, key=lambda method: errors[method])
-    title = f"Stefan, {case.name}, t = {comparison.time_of_interest:g}: {best} has the least squared error"
+    title = (
+        f"Stefan, {named(case.name)}, t = {comparison.time_of_interest:g}: {best} has the least squared error"
+    )
     said = f"Sample of median error; mean ± 2σ. Triangle: the true front at {front:.3f}."
     with style():
         figure, body = headed(2.9, title, said)
@@ -81,7 +83,7 @@ def stefan_profile(comparison: Comparison, case: Case, methods: Sequence[str]) -
             axes.text(
                 0,
                 1.02,
-                f"MSE {power_of_ten(errors[method])}",
+                f"MSE {number(errors[method])}",
                 transform=axes.transAxes,
                 fontsize=7,
                 color=GREY,
@@ -104,7 +106,7 @@ def shock_histogram(comparison: Comparison, case: Case, methods: Sequence[str]) 
     rmse = {method: float(fronts.rmse.mean()) for method, fronts in found.items()}
     best = min(rmse, key=lambda method: rmse[method])
     other = f", {methods[0]} by {rmse[methods[0]]:.3f}" if best != methods[0] else ", the least of all"
-    title = f"Where Stefan's front is, {case.name}: {best} is off by {rmse[best]:.3f}{other}"
+    title = f"Where Stefan's front is, {named(case.name)}: {best} is off by {rmse[best]:.3f}{other}"
     said = "Posterior of the front's position in joint samples; bar: central 95 %, dot: mean. Line: the true front."
     gaps = {method: fronts.drawn - (0.0 if shift else truth) for method, fronts in found.items()}
     everything = np.concatenate([one.ravel() for one in gaps.values()])

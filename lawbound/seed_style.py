@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 from matplotlib.figure import Figure
 
-from lawbound.ink import GREY, INK, PALETTE, WIDTH, WORDS, Array, parts
+from lawbound.ink import GREY, INK, PALETTE, WIDTH, WORDS, Array, parts, power_of_ten
 from lawbound.reference import SOLVER
 
 #: A method keeps its colour in all seven.
@@ -61,6 +61,16 @@ def colour(method: str) -> str:
 def word(method: str) -> str:
     """For words."""
     return INK if method == SOLVER else WORDS[_place(method)]
+
+
+def number(value: float) -> str:
+    """0.23 where that reads well, 3.1×10⁻⁵ elsewhere."""
+    return f"{value:.2g}" if value == 0.0 or 1e-3 <= abs(value) < 100.0 else power_of_ten(value)
+
+
+def named(case: str) -> str:
+    """`u_star=0.6` as u* = 0.6."""
+    return case.replace("u_star", "u*").replace("=", " = ")
 
 
 def headed(height: float, title: str, said: str) -> tuple[Figure, Any]:

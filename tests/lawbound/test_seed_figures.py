@@ -74,7 +74,7 @@ def test_the_mass_figure_says_how_far_off_the_first_method_is(stefan):
     methods = [method for method in stefan.methods if method != SOLVER]
     figure = seed_drawings.mass_over_time(stefan, case, methods)
     off = np.abs(stefan.evidence["anp", case.name].mass - case.rhs).max()
-    assert f"{off:.1e}".partition("e")[0] + "×10" in words(figure)[0]
+    assert f"off by up to {off:.2g}" in words(figure)[0]
     assert "hardc" in words(figure)[1] and "holds" in words(figure)[1]
 
 
@@ -132,7 +132,7 @@ def test_errors_are_relative_and_nothing_is_divided_by_a_fluid_at_rest():
     np.testing.assert_allclose(errors[:, 1:], 0.1)
     assert solved.error("fno-bc") == pytest.approx(0.2)
     figure = boundary_drawings.cavity_errors(solved, ["fno-bc", "mirror"], seed_figures.video_errors())
-    assert "mirror errs by 1.0×10⁻¹" in words(figure)[0]
+    assert "mirror errs by 0.1" in words(figure)[0]
     assert any("boon, published" in text for text in words(figure))
     lids = np.outer(np.arange(1, 4), TIMES)
     assert "largest vorticity 0" in words(boundary_drawings.cavity_start(solved, lids))[0]
@@ -141,7 +141,7 @@ def test_errors_are_relative_and_nothing_is_divided_by_a_fluid_at_rest():
 def test_the_stokes_figure_names_the_network_of_least_error():
     truth = np.cos(X)[None, None] * (1.0 + TIMES)[:, None] * np.ones((2, 1, 1))
     solved = Solved(TIMES, X, truth, {"fno": 1.2 * truth, "lift": 1.01 * truth})
-    assert "lift errs least, 1.0×10⁻²" in words(boundary_drawings.stokes(solved, ["fno", "lift"]))[0]
+    assert "lift errs least, 0.01;" in words(boundary_drawings.stokes(solved, ["fno", "lift"]))[0]
 
 
 def test_published_errors_of_the_video_come_with_their_times():
