@@ -25,6 +25,7 @@ import torch
 import xarray as xr
 
 import lawbound as lb
+from lawbound.boundary_contenders import CONTENDERS
 from lawbound.datasets import schema
 from lawbound.datasets.layout import Layout
 from lawbound.post_hoc import post_hoc
@@ -74,27 +75,6 @@ CASES = {
 }
 
 
-@dataclass(frozen=True)
-class Contender:
-    """A surrogate, its options, and what is imposed on it in training; `{law}` is the case's."""
-
-    surrogate: str
-    options: tuple[tuple[str, Any], ...] = ()
-    constraint: str | None = None
-
-
-#: Ours is the first Fourier operator's with walls in every block; what differs from it by one thing stands below it.
-CONTENDERS = {
-    "fno": Contender("fno"),
-    "fno-bc": Contender("fno-bc"),
-    "boon (as released)": Contender("fno", (), "{law}:operator(method=boon-as-released)"),
-    "boon (corrected)": Contender("fno", (), "{law}:operator(method=boon)"),
-    "penalty": Contender("fno", (), "{law}:penalty(weight=1.0)"),
-    "lift": Contender(
-        "fno-bc", (("walls", "every-block"), ("extension", "mirror")), "{law}:operator(length=0.02)"
-    ),
-    "lift, zero padding": Contender("fno-bc", (), "{law}:operator(length=0.02)"),
-}
 #: Contenders that are also told their walls after training.
 AFTERWARDS = ("fno", "fno-bc", "lift")
 
@@ -111,7 +91,7 @@ class Run:
     @property
     def file(self) -> str:
         """Where its figures are kept."""
-        words = f"{self.case} {self.contender} {self.seed}".replace("(", "").replace(")", "").replace(",", "")
+        words = f"{self.case} {self.contender} {self.seed}"
         return "_".join(words.split()) + ".json"
 
     @property
@@ -170,19 +150,16 @@ def measured(run: Run, folder: Path, device: str) -> dict[str, Any]:
     train, valid, test = (xr.load_dataset(where / f"{split}.nc") for split in ("train", "valid", "test"))
     options = {
         "fields": case.fields, "epochs": case.epochs, "batch": case.batch, "modes": case.modes, "width": case.width,
-        **dict(contender.options),
     }  # fmt: skip
-    constraint = contender.constraint.format(law=case.law) if contender.constraint else None
     begun = time.perf_counter()
-    surrogate = case.base if contender.surrogate == "fno" else contender.surrogate
     fitted = lb.fit(
-        surrogate, xr.concat([train, valid], "sample", data_vars="minimal"), seed=run.seed, device=device,
-        options=options, unchecked=True, constraints=[constraint] if constraint else [],
+        contender.learner(str(case.law), case.base, **options), xr.concat([train, valid], "sample", data_vars="minimal"),
+        seed=run.seed, device=device, unchecked=True,
     )  # fmt: skip
     trained = time.perf_counter() - begun
     found = {
         "case": run.case, "contender": run.contender, "seed": run.seed, "small": run.small, "setting": asdict(case),
-        "options": options, "constraint": constraint, "parameters": weights_of(fitted), "training_s": trained,
+        "options": {**options, **dict(contender.options)}, "constraint": contender.constraint, "parameters": weights_of(fitted), "training_s": trained,
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
     }  # fmt: skip
     prediction = fitted.predict(test)

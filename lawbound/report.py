@@ -82,7 +82,8 @@ def as_json(comparisons: Sequence[tuple[str, Comparison]], title: str) -> dict[s
     else:
         parts = [{"title": heading, **comparison.to_json()} for heading, comparison in comparisons]
         rows = [{"table": part["table"], **row} for part in parts for row in part["rows"]]
-        found = {"table": title, "rows": rows, "parts": parts}
+        quick = any(part["quick"] for part in parts)
+        found = {"table": title, "quick": quick, "rows": rows, "parts": parts}
     finite: dict[str, Any] = _finite(found)
     return finite
 
@@ -158,6 +159,7 @@ def _section(heading: str, comparison: Comparison) -> dict[str, Any]:
     return {
         "heading": heading,
         "table": comparison.table,
+        "reduced": comparison.reduced,
         "verdict": _powers(comparison.verdict).replace(" %", "\u00a0%"),
         "cases": [
             {

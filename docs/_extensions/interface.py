@@ -28,7 +28,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "lawbound": (
         "runs", "pretrained", "comparison", "post_hoc", "rollout", "score", "scores", "peer_scores", "probabilistic_scores", "spectra",
-        "law_scores", "front", "figures", "report", "reproduce",
+        "law_scores", "front", "figures", "report", "reproduce", "recipe", "retrained", "rules", "published",
     ),
 }  # fmt: skip
 TITLES = {
