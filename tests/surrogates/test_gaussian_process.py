@@ -6,7 +6,8 @@ import lawbound as lb
 from lawbound.datasets.points import context_points
 from lawbound.datasets.split import of_split
 from lawbound.surrogates import checkpoint
-from lawbound.surrogates.gaussian_process import GaussianProcess, matern
+from lawbound.surrogates.gaussian_process import CHOICES, GaussianProcess
+from lawbound.surrogates.kernels import matern
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def learner():
-    return GaussianProcess(smoothness=2.5, functions=6, iterations=20)
+    return GaussianProcess(kernel="matern-5/2", functions=6, iterations=20)
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +26,18 @@ def fitted(data, learner):
 
 
 def test_the_gradient_that_skips_the_factorisation_is_the_gradient(fitted, data):
-    from dataclasses import replace
-
     logs = (fitted.logs + 0.1).clone().requires_grad_(True)
-    shifted = replace(fitted, logs=logs)
-    inputs = shifted.context(data.isel(sample=slice(3)))
-    value = shifted.loss_with_gradient(*inputs)
-    loss = shifted.loss(*inputs)
+    evidence = fitted.evidence(data, 3)
+    value = evidence.loss_with_gradient(logs)
+    loss = evidence.loss(logs)
     (direct,) = torch.autograd.grad(loss, logs)
     torch.testing.assert_close(value, loss.detach())
     torch.testing.assert_close(logs.grad, direct)
 
 
 def test_the_loss_is_minus_the_log_density_of_the_context(fitted, data):
-    where, values = fitted.context(data.isel(sample=slice(2)))
+    evidence = fitted.evidence(data, 2)
+    where, values = evidence.where, evidence.values
     length_t, length_x, amplitude, noise = fitted.logs.exp()
     total = 0.0
     for points, u in zip(where, values, strict=True):
@@ -50,13 +49,13 @@ def test_the_loss_is_minus_the_log_density_of_the_context(fitted, data):
         total -= float(
             torch.distributions.MultivariateNormal(torch.zeros(len(t), dtype=torch.float64), cov).log_prob(u)
         )
-    assert float(fitted.loss(where, values)) == pytest.approx(total / 2 / 100, rel=1e-6)
+    assert float(evidence.loss(fitted.logs)) == pytest.approx(total / 2 / 100, rel=1e-6)
 
 
 def test_fitting_raises_the_likelihood_and_predicts_better_than_the_mean(fitted, data, learner):
     train = of_split(data, "train")
-    start = type(fitted).blank(fitted.origin, 0, train, "u")
-    assert fitted.negative_log_likelihood(train, 6) < start.negative_log_likelihood(train, 6) - 0.5
+    start = type(fitted).blank(fitted.origin, fitted.context, fitted.units, "matern-5/2")
+    assert fitted.surprise(train, 6) < start.surprise(train, 6) - 0.5
     test = of_split(data, "test")
     u = test.u.values.astype(np.float64)
     error = fitted.predict(test).mean.numpy() - u
@@ -67,7 +66,7 @@ def test_it_interpolates_its_context_as_closely_as_its_noise_says(fitted, data):
     test = of_split(data, "test")
     prediction, points = fitted.predict(test), context_points(test)
     gap = points.values(prediction.mean.numpy()) - points.values(test.u.values)
-    assert np.abs(gap).max() < 6 * float(fitted.logs.exp()[3]) * fitted.scale + 1e-3
+    assert np.abs(gap).max() < 6 * float(fitted.logs.exp()[3]) * fitted.units.scale + 1e-3
 
 
 def test_it_reads_nothing_of_the_field_but_the_context(fitted, data):
@@ -87,14 +86,14 @@ def test_predicting_some_times_is_predicting_all_and_picking(fitted, data):
     torch.testing.assert_close(some.variance, whole.variance[:, times])
 
 
-def test_smoothness_is_chosen_by_the_validation_functions(data):
+@pytest.mark.parametrize("choice", CHOICES)
+def test_the_kernel_is_chosen_by_the_validation_functions(choice, data):
     train, valid = of_split(data, "train"), of_split(data, "valid")
-    free = GaussianProcess(functions=4, iterations=8).fit(train, valid)
+    free = GaussianProcess(choice, 4, 8).fit(train, valid)
     losses = {
-        nu: float(GaussianProcess(nu, 4, 8).fit(train, valid).negative_log_likelihood(valid, 4))
-        for nu in (0.5, 1.5, 2.5)
+        name: GaussianProcess(name, 4, 8).fit(train, valid).surprise(valid, 4) for name in CHOICES[choice]
     }
-    assert free.smoothness == min(losses, key=losses.__getitem__)
+    assert free.kernel.formula.text == min(losses, key=losses.__getitem__)
 
 
 def test_the_law_improves_it_and_holds_to_round_off_jointly_over_times(fitted, data):
@@ -118,8 +117,10 @@ def test_a_saved_process_predicts_the_same_bits(fitted, data, learner, tmp_path)
 
 
 def test_wrong_options_and_foreign_data_are_refused(fitted, stefan, learner):
-    with pytest.raises(ValueError, match="smoothness=2"):
-        GaussianProcess(smoothness=2.0)
+    with pytest.raises(ValueError, match="kernel='matern-2': 'matern-2' is no kernel"):
+        GaussianProcess(kernel="matern-2")
+    with pytest.raises(ValueError, match=r"over y, the process over t, x"):
+        GaussianProcess(kernel="rbf(y)").fit(stefan, stefan)
     with pytest.raises(ValueError, match="at least 1"):
         GaussianProcess(functions=0)
     with pytest.raises(ValueError, match="trained on `diffusion`, the data are of `stefan`"):
