@@ -5,7 +5,7 @@ import torch
 import lawbound as lb
 from lawbound.datasets.points import context_points
 from lawbound.datasets.split import of_split
-from lawbound.surrogates import checkpoint
+from lawbound.surrogates import checkpoint, gaussian_process
 from lawbound.surrogates.gaussian_process import CHOICES, GaussianProcess
 from lawbound.surrogates.kernels import matern
 
@@ -134,3 +134,76 @@ def test_nan_at_a_context_point_is_refused_with_the_sample(fitted, data):
     test["u"].values[1] = np.nan
     with pytest.raises(ValueError, match=f"sample {int(test.sample[1])} is not finite"):
         fitted.predict(test)
+
+
+KERNELS = ("rbf", "matern-1/2", "periodic + rbf", "rbf(t) * (matern-3/2(x) + periodic(x))")
+
+
+@pytest.fixture(scope="module", params=[*KERNELS, "matern-5/2 on lattices"])
+def other(request, data):
+    """A learner and its process: every kind of kernel, and a context of 18 × 18 points."""
+    kernel, _, lattices = request.param.partition(" on ")
+    size = {"context_times": 18, "context_positions": 18} if lattices else {}
+    learner = GaussianProcess(kernel=kernel, functions=2, iterations=6, **size)
+    return learner, learner.fit(of_split(data, "train"), of_split(data, "valid"))
+
+
+def test_laws_hold_to_round_off_with_every_kernel(other, data):
+    _, fitted = other
+    test = of_split(data, "test")
+    free = fitted.predict(test)
+    lawful, report = lb.enforce(free, lb.constraints.Conservation())
+    assert np.abs(report.residual_after).max() <= 1e-12
+    weights = torch.from_numpy(test.x_weights.values)
+    assert (lawful.mean @ weights).abs().max() <= 1e-12  # diffusion's mass is 0
+    assert (lawful.sample(3, seed=0) @ weights).abs().max() < 1e-11
+    assert (lawful.variance <= free.variance * (1 + 1e-9) + 1e-12).all()
+
+
+def test_every_kernel_comes_back_from_its_folder(other, data, tmp_path):
+    learner, fitted = other
+    checkpoint.save(tmp_path, learner, fitted, seed=0)
+    again, test = lb.load(tmp_path), of_split(data, "test")
+    assert again.kernel == fitted.kernel
+    assert torch.equal(again.predict(test).means, fitted.predict(test).means)
+
+
+def test_a_lattice_of_context_gives_what_one_factor_gives(data, monkeypatch):
+    learner = GaussianProcess(kernel="rbf * matern-1/2", functions=2, iterations=6, context_times=17)
+    train, test = of_split(data, "train"), of_split(data, "test")
+    points = learner.fit(train, train)
+    wanted, loss = points.predict(test, times=np.array([0, 5, 19])), points.surprise(train, 3)
+    monkeypatch.setattr(gaussian_process, "_FEW", 100)
+    assert points.on_lattices
+    got = points.predict(test, times=np.array([0, 5, 19]))
+    assert points.surprise(train, 3) == pytest.approx(loss, rel=1e-9)
+    torch.testing.assert_close(got.means, wanted.means, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(got.variance, wanted.variance, rtol=1e-6, atol=1e-9)
+
+
+def test_a_whole_grid_of_context_takes_no_matrix_of_its_points(data):
+    """480 points a function; the dense factor of one would be the largest array by far."""
+    learner = GaussianProcess(
+        kernel="matern-3/2", functions=2, iterations=4, context_times=20, context_positions=24
+    )
+    fitted = learner.fit(of_split(data, "train"), of_split(data, "valid"))
+    test = of_split(data, "test")
+    prediction = fitted.predict(test)
+    held = [
+        value
+        for line in (prediction.covariance.time, prediction.covariance.position)
+        for value in vars(line).values()
+    ]
+    sizes = [part.numel() for value in held for part in (value if isinstance(value, tuple) else (value,))]
+    assert max(sizes) <= max(test.sizes["sample"], 24) * 24 * 24
+    error = prediction.mean - torch.from_numpy(test.u.values.astype(np.float64))
+    assert error.abs().max() < 6 * float(fitted.logs.exp()[-1]) * fitted.units.scale + 1e-3
+
+
+def test_constant_fields_are_refused(data):
+    flat = data.copy(deep=True)
+    flat["u"].values[:] = 0.3
+    with pytest.raises(
+        ValueError, match=r"`u` of the training data is 0.3 everywhere.*Give training data that vary"
+    ):
+        GaussianProcess().fit(flat, flat)
