@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any, ClassVar, Protocol, Self, final
+from typing import Any, ClassVar, Protocol, final
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from lawbound.surrogates.grid_process import GridProcess
 from lawbound.surrogates.kernel_formula import parse
 from lawbound.surrogates.lattice_process import Functions, LatticeProcess, Line
 from lawbound.surrogates.marginal import DenseEvidence, Evidence, LatticeEvidence, Side, maximise
+from lawbound.surrogates.parametric_process import ParametricProcess
 from lawbound.surrogates.prediction import Prediction
 from lawbound.surrogates.process_data import Context, Units, domain_axes, periods
 from lawbound.surrogates.separable import SeparableKernel, gaps
@@ -43,8 +44,9 @@ class GaussianProcess:
     kernel: such as `rbf`, `matern-3/2 + periodic(x)` (`kernel_formula.parse`), or `auto` (`any`): the Matérn process of smoothness
     1/2, 3/2 or 5/2 (or the `rbf`) of the greatest likelihood on the validation functions. Scales, amplitudes and noise maximise the log
     marginal likelihood of `functions` training functions at their context points (Rasmussen and Williams 2006, eq. 5.8).
-    context_times × context_positions stored points of each function are its context. Raises `ValueError` for options
-    out of range.
+    context_times × context_positions stored points of each function are its context. parameters: one process over t, x and
+    the parameters of the problem instead, which knows `functions` training functions on as many points, evenly spread, and
+    predicts others without context. Raises `ValueError` for options out of range.
     """
 
     name: ClassVar[str] = "gp"
@@ -58,6 +60,7 @@ class GaussianProcess:
     context_seed: int = 0
     context_times: int = 10
     context_positions: int = 10
+    parameters: bool = False
 
     def __post_init__(self) -> None:
         if self.kernel not in CHOICES:
@@ -90,14 +93,23 @@ class GaussianProcess:
         choices = CHOICES.get(self.kernel, (self.kernel,))
         for number, text in enumerate(choices, start=1):
             began = perf_counter()
-            blank = FittedGaussianProcess.blank(origin, self.context, units, text)
-            fitted, on_train = blank.fitted(train, self.functions, self.iterations)
+            fitted, on_train = self._fitted(train, origin, units, text)
             on_valid = fitted.surprise(valid, self.functions)
             on_progress(Progress(number, len(choices), on_train, on_valid, perf_counter() - began))
             if best is None or on_valid < best[0]:
                 best = (on_valid, fitted)
         assert best is not None
         return best[1]
+
+    def _fitted(
+        self, train: xr.Dataset, origin: Origin, units: Units, kernel: str
+    ) -> "tuple[_Fitted, float]":
+        if self.parameters:
+            size = (self.context_times, self.context_positions)
+            over_all = ParametricProcess.blank(train, origin, units, kernel, self.functions, size)
+            return over_all.fitted(self.iterations)
+        each = FittedGaussianProcess.blank(origin, self.context, units, kernel)
+        return each.fitted(train, self.functions, self.iterations)
 
     @property
     def context(self) -> Context:
@@ -106,13 +118,13 @@ class GaussianProcess:
 
     def restore(self, tensors: Mapping[str, Tensor], origin: Origin) -> Surrogate:
         """From the tensors of a fitted process."""
+        if self.parameters:
+            return ParametricProcess.restored(tensors, origin)
         return FittedGaussianProcess.restored(tensors, origin, self.context)
 
 
 class _Fitted(Surrogate, Protocol):
-    """A process with hyperparameters, which can be fitted."""
-
-    def fitted(self, train: xr.Dataset, functions: int, iterations: int) -> tuple[Self, float]: ...
+    """A fitted process, which says how well it does."""
 
     def surprise(self, data: xr.Dataset, functions: int) -> float: ...
 
