@@ -116,9 +116,9 @@ class GridProcess:
 
     def mean(self, values: Tensor) -> Tensor:
         """k(·, C) W values, (sample, t, x), for values at the context points, (sample, c)."""
-        return self._spread(self.seen.solve(values.unsqueeze(-1)).squeeze(-1))
+        return self.spread(self.seen.solve(values.unsqueeze(-1)).squeeze(-1))
 
-    def _spread(self, coefficients: Tensor) -> Tensor:
+    def spread(self, coefficients: Tensor) -> Tensor:
         """Σ_c k(·, c) coefficients_c, (..., sample, t, x)."""
         return _summed(
             (times * coefficients.unsqueeze(-2)) @ positions.mT
@@ -169,7 +169,7 @@ class GridProcess:
         )
         prior = prior + self.noise * (multipliers @ weights)
         at_context = self._rows_at_context(weights).mT @ multipliers.flatten(-2).unsqueeze(-1)
-        return prior - self._spread(self.seen.solve(at_context).squeeze(-1))
+        return prior - self.spread(self.seen.solve(at_context).squeeze(-1))
 
     def explained(self, weights: Tensor, factor: Tensor) -> Tensor:
         """diag(Σ Gᵀ A⁻¹ G Σ), a time at a time."""
@@ -199,7 +199,7 @@ class GridProcess:
         )
         samples = torch.arange(size[1])[:, None]
         seen = prior[:, samples, self.context_times, self.context_positions]
-        correction = self._spread(self.seen.corrected(seen, generator))
+        correction = self.spread(self.seen.corrected(seen, generator))
         white = self.noise**0.5 * normal(self.shape, like, generator)
         return prior[:, :, self.times] - correction + white
 

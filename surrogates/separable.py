@@ -14,7 +14,7 @@ from lawbound.surrogates.kernels import CORRELATIONS
 
 # Noise variance that is always there, as a share of the amplitudes' squares: it keeps factorisations possible for
 # functions without any.
-_RIDGE = 1e-8
+RIDGE = 1e-8
 
 _START = {
     "t": 0.5,
@@ -91,7 +91,7 @@ class SeparableKernel:
 
     def noise(self, numbers: Sequence[Tensor]) -> Tensor:
         """τ² with a floor under it."""
-        return numbers[-1] ** 2 + _RIDGE * sum(self.amplitudes(numbers))
+        return numbers[-1] ** 2 + RIDGE * sum(self.amplitudes(numbers))
 
     def correlation(self, numbers: Sequence[Tensor], term: int, axis: str, gap: Tensor) -> Tensor:
         """c_m,axis of distances along one axis: 1 where the term says nothing of it."""
@@ -115,12 +115,16 @@ class SeparableKernel:
     def matrix(self, logs: Tensor, where: Tensor) -> Tensor:
         """Covariance of the values at points (..., c, axis), noise included, (..., c, c)."""
         numbers = self.numbers(logs)
-        gap = (where.unsqueeze(-2) - where.unsqueeze(-3)).abs()
+        ridge = self.noise(numbers) * torch.eye(where.shape[-2], dtype=where.dtype)
+        return self.between(numbers, where, where) + ridge
+
+    def between(self, numbers: Sequence[Tensor], left: Tensor, right: Tensor) -> Tensor:
+        """Covariance of the values at points (..., n, axis) and (..., m, axis), without noise, (..., n, m)."""
+        gap = (left.unsqueeze(-2) - right.unsqueeze(-3)).abs()
         along = {axis: gap[..., i] for i, axis in enumerate(self.axes)}
-        smooth = reduce(
+        return reduce(
             add, (amplitude * reduce(mul, parts.values()) for amplitude, parts in self.terms(numbers, along))
         )
-        return smooth + self.noise(numbers) * torch.eye(where.shape[-2], dtype=where.dtype)
 
     def described(self, logs: Tensor) -> dict[str, float]:
         """The hyperparameters by name."""

@@ -5,7 +5,7 @@ import torch
 import lawbound as lb
 from lawbound.datasets.points import context_points
 from lawbound.datasets.split import of_split
-from lawbound.surrogates import checkpoint, gaussian_process
+from lawbound.surrogates import checkpoint, context_process
 from lawbound.surrogates.gaussian_process import CHOICES, GaussianProcess
 from lawbound.surrogates.kernels import matern
 
@@ -173,7 +173,7 @@ def test_a_lattice_of_context_gives_what_one_factor_gives(data, monkeypatch):
     train, test = of_split(data, "train"), of_split(data, "test")
     points = learner.fit(train, train)
     wanted, loss = points.predict(test, times=np.array([0, 5, 19])), points.surprise(train, 3)
-    monkeypatch.setattr(gaussian_process, "_FEW", 100)
+    monkeypatch.setattr(context_process, "_FEW", 100)
     assert points.on_lattices
     got = points.predict(test, times=np.array([0, 5, 19]))
     assert points.surprise(train, 3) == pytest.approx(loss, rel=1e-9)
