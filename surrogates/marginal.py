@@ -195,9 +195,12 @@ def maximise(
         optimiser.zero_grad()
         return evidence.loss_with_gradient(logs)
 
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
-    found = logs.detach()
-    loss = float(evidence.loss(found))
+    try:
+        optimiser.step(closure)  # type: ignore[no-untyped-call]
+        found = logs.detach()
+        loss = float(evidence.loss(found))
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        loss = np.nan
     if not np.isfinite(loss):
         raise ValueError(
             "The marginal likelihood stopped being finite; check the data with `lawbound check`."

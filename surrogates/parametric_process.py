@@ -52,6 +52,11 @@ class ParametricProcess:
         size: tuple[int, int],
     ) -> "ParametricProcess":
         """With the first functions of the training data on evenly spread stored points, and nothing fitted yet."""
+        if schema.axes(train) != (schema.X,):
+            raise ValueError(
+                f"The dataset has the axes {', '.join(schema.axes(train))}; the process is over (t, x) and parameters, so give data on an "
+                "interval."
+            )
         names = parameters_of(train)
         origin = replace(origin, inputs=names)
         made = SeparableKernel.of(kernel, (schema.TIME, schema.X, *names))

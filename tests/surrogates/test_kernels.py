@@ -172,3 +172,10 @@ def test_more_points_than_one_factor_takes_are_refused_with_what_would_do():
     kernel = SeparableKernel.of("rbf + rbf", AXES)
     with pytest.raises(ValueError, match=r"4097 points need .* at most 4096 are taken. Give a product"):
         DenseEvidence(kernel, torch.zeros(1, 4097, 2), torch.zeros(1, 4097))
+
+
+def test_a_search_that_leaves_the_numbers_says_so():
+    kernel = SeparableKernel.of("rbf", AXES)
+    evidence = DenseEvidence(kernel, rand(1, 5, 2), torch.full((1, 5), torch.nan, dtype=torch.float64))
+    with pytest.raises(ValueError, match="stopped being finite; check the data with `lawbound check`"):
+        maximise(evidence, kernel.start({}), 5)

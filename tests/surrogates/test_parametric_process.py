@@ -131,3 +131,9 @@ def test_what_it_cannot_do_is_refused(fitted, data):
     with pytest.raises(ValueError, match="`k`, which is missing or not finite"):
         fitted.predict(broken)
     assert schema.by_role(data, schema.PARAMETER) == ["k"]
+
+
+def test_planes_are_refused():
+    plane = lb.generate("pme-2d", 3, nx=8, nt=3, seed=0)
+    with pytest.raises(ValueError, match="has the axes y, x; the process is over"):
+        LEARNER.fit(plane, plane)
