@@ -1,7 +1,7 @@
 """Cost and accuracy of Gaussian processes: `gp` on lattices beside a dense Cholesky factor, its kernels on three families.
 
-    OMP_NUM_THREADS=1 python benchmarks/gaussian_process.py cost
-    OMP_NUM_THREADS=1 python benchmarks/gaussian_process.py accuracy
+    OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 python benchmarks/gaussian_process.py cost
+    OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 python benchmarks/gaussian_process.py accuracy
 
 cost: one function of `diffusion` known at all n × n stored points; every case runs in a process of its own, after a fit on a
 small lattice that loads what torch loads late. accuracy: one dataset of 120 functions (64 × 41 points) for each of three
@@ -35,7 +35,7 @@ FAMILIES = ("diffusion", "stefan", "burgers-periodic")
 
 
 def timed(work: Callable[[], object]) -> tuple[float, object]:
-    """Seconds of the processor, so that others on the machine count less; of one thread, if OMP_NUM_THREADS=1."""
+    """Seconds of the processor, so that others on the machine count less; of one thread, if so many are asked for."""
     began = time.process_time()
     result = work()
     return time.process_time() - began, result

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lawbound.surrogates.context_process import ContextProcess
 from lawbound.surrogates.kernel_formula import parse
+from lawbound.surrogates.marginal import MOST_DENSE
 from lawbound.surrogates.parametric_process import ParametricProcess
 from lawbound.surrogates.process_data import Context, Units
 from lawbound.surrogates.surrogate import Origin, Progress, Surrogate, first_state
@@ -18,7 +19,7 @@ from lawbound.surrogates.surrogate import Origin, Progress, Surrogate, first_sta
 # Kernels of which the validation functions choose one.
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "auto": ("matern-1/2", "matern-3/2", "matern-5/2"),
-    "any": ("matern-1/2", "matern-3/2", "matern-5/2", "rbf"),
+    "any": ("matern-1/2", "matern-3/2", "matern-5/2", "rbf", "rbf + matern-3/2"),
 }
 
 
@@ -28,7 +29,7 @@ class GaussianProcess:
     """k = Σ_m s_m² Π_axis c_m(|a − a'|) + τ² δ, `kernel` a formula of correlations c, shared by all functions of a family.
 
     kernel: such as `rbf`, `matern-3/2 + periodic(x)` (`kernel_formula.parse`), or `auto` (`any`): the Matérn process of smoothness
-    1/2, 3/2 or 5/2 (or the `rbf`) of the greatest likelihood on the validation functions. Scales, amplitudes and noise maximise the log
+    1/2, 3/2 or 5/2 (or `rbf`, or `rbf + matern-3/2`) of the greatest likelihood on the validation functions. Scales, amplitudes and noise maximise the log
     marginal likelihood of `functions` training functions at their context points (Rasmussen and Williams 2006, eq. 5.8).
     context_times × context_positions stored points of each function are its context. parameters: one process over t, x and
     the parameters of the problem instead, which knows `functions` training functions on as many points, evenly spread, and
@@ -83,7 +84,7 @@ class GaussianProcess:
         origin = Origin.of(train, first_state(train))
         units = Units.of(train, origin.field)
         best: tuple[float, _Fitted] | None = None
-        choices = CHOICES.get(self.kernel, (self.kernel,))
+        choices = self.choices
         for number, text in enumerate(choices, start=1):
             began = perf_counter()
             fitted, on_train = self._fitted(train, origin, units, text)
@@ -103,6 +104,15 @@ class GaussianProcess:
             return over_all.fitted(self.iterations)
         each = ContextProcess.blank(origin, self.context, units, kernel, self.inducing)
         return each.fitted(train, self.functions, self.iterations)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The kernels to choose among; sums only where they are possible, or asked for by name."""
+        named = CHOICES.get(self.kernel, (self.kernel,))
+        few = self.inducing is not None or self.context_times * self.context_positions <= MOST_DENSE
+        if len(named) == 1 or (few and not self.parameters):
+            return named
+        return tuple(text for text in named if len(parse(text).terms) == 1)
 
     @property
     def context(self) -> Context:

@@ -94,6 +94,9 @@ def test_the_kernel_is_chosen_by_the_validation_functions(choice, data):
         name: GaussianProcess(name, 4, 8).fit(train, valid).surprise(valid, 4) for name in CHOICES[choice]
     }
     assert free.kernel.formula.text == min(losses, key=losses.__getitem__)
+    products = [name for name in CHOICES[choice] if "+" not in name]
+    assert list(GaussianProcess(choice, parameters=True).choices) == products
+    assert list(GaussianProcess(choice, context_times=100, context_positions=100).choices) == products
 
 
 def test_the_law_improves_it_and_holds_to_round_off_jointly_over_times(fitted, data):
