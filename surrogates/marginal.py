@@ -142,7 +142,6 @@ class Spectrum:
     """Eigenvectors of each side's correlation (sample or 1, n, n), and the eigenvalues of K, (sample or 1, n_1, …)."""
 
     vectors: tuple[Tensor, ...]
-    values: tuple[Tensor, ...]
     total: Tensor
 
     @classmethod
@@ -152,9 +151,7 @@ class Spectrum:
         pairs = [torch.linalg.eigh(side.correlation(kernel, numbers)) for side in sides]
         values = tuple(pair[0].clamp_min(0.0) for pair in pairs)
         (amplitude,) = kernel.amplitudes(numbers)
-        return cls(
-            tuple(pair[1] for pair in pairs), values, amplitude * outer(values) + kernel.noise(numbers)
-        )
+        return cls(tuple(pair[1] for pair in pairs), amplitude * outer(values) + kernel.noise(numbers))
 
     def into(self, values: Tensor) -> Tensor:
         """(V_1 ⊗ …)ᵀ values."""
