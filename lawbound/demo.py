@@ -26,7 +26,7 @@ SAMPLES, NX, NT = 128, 200, 51
 
 #: Small enough for two cores and half a minute; chosen on the validation split (docs/results.md).
 LEARNERS: tuple[Learner, ...] = (
-    GaussianProcess(smoothness=2.5, functions=16, iterations=25),
+    GaussianProcess(kernel="matern-5/2", functions=16, iterations=25),
     AttentiveNeuralProcess(
         width=32,
         heads=2,
