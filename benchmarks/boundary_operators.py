@@ -90,6 +90,9 @@ CASES = {
     "cavity-velocity": Case(
         "cavity", "dirichlet", (("reynolds", 100.0),), "u v", 32, 26, 300, 60, 50, 10, 8, 20, base="fno-bc"
     ),
+    "cavity-u": Case(
+        "cavity", "dirichlet", (("reynolds", 100.0),), "u", 32, 26, 300, 60, 50, 10, 8, 20, base="fno-bc"
+    ),
     "cavity-vorticity": Case(
         "cavity",
         None,
