@@ -68,7 +68,7 @@ _TEXT = "lawbound: compiling a solver; the machine code is kept, so this happens
 _STAMP = _stamp_of_all_sources()
 
 # Asked of `get_num_threads`, numba would start its threads, and set those of everybody else who uses OpenMP.
-_threads: int = int(numba.config.NUMBA_NUM_THREADS)
+_threads: int = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
 
 
 def compiled(function: Function) -> Function:
