@@ -116,10 +116,17 @@ def _constraints() -> list[dict[str, Any]]:
             "name": name,
             "what": (kind.__doc__ or "").splitlines()[0],
             "needs": list(kind().inputs),
-            "how": [*ENFORCEMENTS, *IN_TRAINING],
+            "how": [how for how in (*ENFORCEMENTS, *IN_TRAINING) if _goes(kind(), how)],
         }
         for name, kind in load_all("constraints").items()
     ]
+
+
+def _goes(constraint: Any, how: str) -> bool:
+    """Whether an enforcement takes all parts that the constraint surely has; the operator takes rows alone."""
+    from lawbound.constraints.applicability import certain, entries
+
+    return all(how != "operator" and entries(how, part) for _, part in certain(constraint))
 
 
 def _scores() -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from lawbound.constraints.corrected import operator
 from lawbound.constraints.enforcement import ENFORCEMENTS
 from lawbound.constraints.penalty import Penalised
 from lawbound.datasets.plugins import find
+from lawbound.surrogates.neural_process import AttentiveNeuralProcess
 from lawbound.surrogates.operator_options import OperatorOptions
 from lawbound.surrogates.surrogate import InLoss, Inside, Learner
 
@@ -68,15 +69,18 @@ def in_training(spec: str) -> Inside | InLoss:
 def constrained(learner: Learner, constraints: Sequence[str | Inside | InLoss]) -> Learner:
     """The learner with these enforcements in its training.
 
-    Raises `ValueError` for a learner that has no network on a grid, and for more than one enforcement inside it.
+    Raises `ValueError` for a learner that has no network on a grid (the ANP takes penalties), and for more than one enforcement inside it.
     """
     made_of = [in_training(one) if isinstance(one, str) else one for one in constraints]
     if not made_of:
         return learner
+    if isinstance(learner, AttentiveNeuralProcess) and not any(isinstance(one, Inside) for one in made_of):
+        return replace(learner, penalties=tuple(one for one in made_of if not isinstance(one, Inside)))
     if not isinstance(learner, OperatorOptions):
         raise ValueError(
             f"`{learner.name}` has no network on a grid that {', '.join(one.spec for one in made_of)} could be part of; train "
-            "one that has (fno, fno-bc, deeponet, ensemble, diverse-fno), or impose the constraint on predictions by `condition`."
+            "one that has (fno, fno-bc, deeponet, ensemble, diverse-fno; for penalties anp, too), or impose the constraint on "
+            "predictions by `condition`."
         )
     inside = [one for one in made_of if isinstance(one, Inside)]
     penalties = tuple(one for one in made_of if not isinstance(one, Inside))

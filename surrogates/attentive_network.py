@@ -206,10 +206,24 @@ def loss(network: AttentiveNetwork, batch: Batch) -> Tensor:
 
     z is drawn from q(z | targets), with the global random state.
     """
+    return told(network, batch).loss
+
+
+class Told(NamedTuple):
+    """A loss, (sample,), and what it was told by: the context's encoding, and z."""
+
+    loss: Tensor
+    encoding: Encoding
+    z: Tensor
+
+
+def told(network: AttentiveNetwork, batch: Batch) -> Told:
+    """`loss`, and what more points of the same functions can be told by."""
     prior, posterior = network.latent(batch.contexts), network.latent(batch.targets)
     z = posterior.draw(torch.randn_like(posterior.mean))
     coordinates, values = batch.targets[..., :2], batch.targets[..., 2]
-    represented = network.attend(network.encode(batch.contexts), coordinates)
+    encoding = network.encode(batch.contexts)
+    represented = network.attend(encoding, coordinates)
     mean, std = network.decode(represented, z, coordinates)
     surprise: Tensor = 0.5 * ((values - mean) / std) ** 2 + std.log() + 0.5 * math.log(2.0 * math.pi)
-    return surprise.sum(-1) + posterior.divergence_from(prior)
+    return Told(surprise.sum(-1) + posterior.divergence_from(prior), encoding, z)

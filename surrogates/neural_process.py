@@ -6,7 +6,7 @@ parameter of the problem; all that it knows of a function are its context points
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -22,9 +22,10 @@ from lawbound.datasets.provenance import values_hash
 from lawbound.surrogates import training
 from lawbound.surrogates.attentive_network import AttentiveNetwork, Batch, loss
 from lawbound.surrogates.covariance import Diagonal
+from lawbound.surrogates.pair_penalty import Paired, PairPenalty
 from lawbound.surrogates.prediction import Prediction
 from lawbound.surrogates.streams import stream
-from lawbound.surrogates.surrogate import Origin, Progress, first_state
+from lawbound.surrogates.surrogate import InLoss, Origin, Progress, first_state
 
 #: Rows (draw, sample, point) that pass the network together at prediction; bounds its memory.
 ROWS = 2**14
@@ -42,6 +43,7 @@ class AttentiveNeuralProcess:
     `draws`, as the published results do (their network never enters evaluation mode).
     context_seed picks the context points that each function keeps, prediction_seed the draws at prediction.
     compiled: train `torch.compile`d; on a GPU a step takes half the time, after half a minute of compiling.
+    penalties: terms of the loss, of means at two neighbouring times of each function (`pair_penalty.PairPenalty`).
     """
 
     name: ClassVar[str] = "anp"
@@ -61,6 +63,7 @@ class AttentiveNeuralProcess:
     context_seed: int = 0
     prediction_seed: int = 0
     compiled: bool = False
+    penalties: tuple[InLoss, ...] = ()
 
     def __post_init__(self) -> None:
         for option in ("width", "heads", "batch", "draws"):
@@ -83,7 +86,12 @@ class AttentiveNeuralProcess:
 
     def options(self) -> Mapping[str, Any]:
         """The hyperparameters as JSON values."""
-        return asdict(self)
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "penalties"}
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """The terms of its loss, in the words of the command line."""
+        return tuple(one.spec for one in self.penalties)
 
     def fit(
         self,
@@ -115,11 +123,17 @@ class AttentiveNeuralProcess:
             judged.at(target_points(judged.data, stream(self.context_seed, "validation", 0))),
         ).split(self.batch, where)
 
-        def batches(epoch: int) -> list[Batch]:
+        terms = [one.on(train, (origin.field,)) for one in self.penalties]
+        penalised = PairPenalty(terms, train, where) if terms else None
+
+        def batches(epoch: int) -> list[Batch] | list[Paired]:
             random = stream(seed, "epoch", epoch)
             targets = learned.at(target_points(learned.data, random))
             order = torch.from_numpy(random.permutation(len(contexts)))
-            return Batch(contexts[order], targets[order]).split(self.batch, where)
+            drawn = Batch(contexts[order], targets[order]).split(self.batch, where)
+            if penalised is None:
+                return drawn
+            return penalised.paired(drawn, order, stream(seed, "pairs", epoch))
 
         def validate(network: AttentiveNetwork) -> float:
             return float(torch.cat([loss(network, batch) for batch in held_out]).double().mean())
@@ -131,12 +145,13 @@ class AttentiveNeuralProcess:
         network.to(where)
         training.train(
             network,
-            torch.compile(loss) if self.compiled else loss,
+            torch.compile(penalised or loss) if self.compiled else penalised or loss,
             batches,
             validate,
             self._settings(),
             seed=seed,
             identity={option: getattr(self, option) for option in _DECIDE_TRAINING}
+            | ({"constraints": list(self.specs)} if terms else {})
             | {"train": learned.described(), "valid": judged.described()},
             folder=folder,
             resume=resume,

@@ -330,7 +330,7 @@ def test_what_cannot_be_part_of_a_network_is_refused(line):
     with pytest.raises(ValueError, match=r"`gp` has no network on a grid.*`condition`"):
         specs.constrained(learner_of("gp", {}), ["dirichlet:operator"])
     with pytest.raises(ValueError, match="`anp` has no network"):
-        specs.constrained(learner_of("anp", {}), ["conservation:penalty"])
+        specs.constrained(learner_of("anp", {}), ["conservation:penalty", "dirichlet:operator"])
     with pytest.raises(ValueError, match="write them as one"):
         specs.constrained(FNO, ["dirichlet:operator", "conservation:operator"])
     data = lb.generate("stefan", 20, nx=17, nt=4, seed=1)
