@@ -25,6 +25,7 @@ import torch
 import xarray as xr
 
 import lawbound as lb
+from lawbound.boundary_contenders import CONTENDERS
 from lawbound.datasets import schema
 from lawbound.datasets.layout import Layout
 from lawbound.post_hoc import post_hoc
@@ -48,6 +49,27 @@ class Case:
     width: int = 32
     seeds: int = 1
     base: str = "fno"  # what a contender that need not read walls is made of
+    unprescribed: tuple[str, ...] = ()  # contenders beside the base where no wall is known
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        """Those that have something to do here."""
+        if self.law is None:
+            return (self.base, *self.unprescribed)
+        several = len(self.fields.split()) > 1  # BOON corrects one field
+        found = (
+            "fno-bc",
+            *(() if several else ("boon", "boon-corrected")),
+            "penalty",
+            "lift",
+            "lift-zero-padding",
+        )
+        return found if self.base == "fno-bc" else (self.base, *found)
+
+    @property
+    def walls(self) -> str:
+        """What is imposed, on all fields at once."""
+        return "&".join(f"{self.law}(field={field})" for field in self.fields.split())
 
 
 # Every flow in the cavity starts from rest, so that a network which does not read the lid knows nothing at all.
@@ -61,40 +83,35 @@ CASES = {
     "stokes-0.001": Case("stokes", "dirichlet", (("nu", 0.001),)),
     "burgers-dirichlet": Case("burgers-dirichlet", "dirichlet"),
     "heat-robin": Case("heat-robin", "robin"),
-    "burgers-periodic": Case("burgers-periodic", None, nx=128),
+    "burgers-periodic": Case("burgers-periodic", None, nx=128, unprescribed=("mass-kept",)),
     "wave-2d": Case(
         "wave-2d", "neumann", nx=32, samples=300, tested=60, epochs=50, batch=10, modes=8, width=20
     ),
     "cavity-velocity": Case(
         "cavity", "dirichlet", (("reynolds", 100.0),), "u v", 32, 26, 300, 60, 50, 10, 8, 20, base="fno-bc"
     ),
+    "cavity-u": Case(
+        "cavity", "dirichlet", (("reynolds", 100.0),), "u", 32, 26, 300, 60, 50, 10, 8, 20, base="fno-bc"
+    ),
     "cavity-vorticity": Case(
-        "cavity", None, (("reynolds", 100.0),), "vorticity", 32, 26, 300, 60, 50, 10, 8, 20, base="fno-bc"
+        "cavity",
+        None,
+        (("reynolds", 100.0),),
+        "vorticity",
+        32,
+        26,
+        300,
+        60,
+        50,
+        10,
+        8,
+        20,
+        base="fno-bc",
+        unprescribed=("mirror",),
     ),
 }
 
 
-@dataclass(frozen=True)
-class Contender:
-    """A surrogate, its options, and what is imposed on it in training; `{law}` is the case's."""
-
-    surrogate: str
-    options: tuple[tuple[str, Any], ...] = ()
-    constraint: str | None = None
-
-
-#: Ours is the first Fourier operator's with walls in every block; what differs from it by one thing stands below it.
-CONTENDERS = {
-    "fno": Contender("fno"),
-    "fno-bc": Contender("fno-bc"),
-    "boon (as released)": Contender("fno", (), "{law}:operator(method=boon-as-released)"),
-    "boon (corrected)": Contender("fno", (), "{law}:operator(method=boon)"),
-    "penalty": Contender("fno", (), "{law}:penalty(weight=1.0)"),
-    "lift": Contender(
-        "fno-bc", (("walls", "every-block"), ("extension", "mirror")), "{law}:operator(length=0.02)"
-    ),
-    "lift, zero padding": Contender("fno-bc", (), "{law}:operator(length=0.02)"),
-}
 #: Contenders that are also told their walls after training.
 AFTERWARDS = ("fno", "fno-bc", "lift")
 
@@ -111,7 +128,7 @@ class Run:
     @property
     def file(self) -> str:
         """Where its figures are kept."""
-        words = f"{self.case} {self.contender} {self.seed}".replace("(", "").replace(")", "").replace(",", "")
+        words = f"{self.case} {self.contender} {self.seed}"
         return "_".join(words.split()) + ".json"
 
     @property
@@ -126,18 +143,15 @@ class Run:
         )
 
 
-def runs(cases: list[str], contenders: list[str], seeds: int, small: bool) -> Iterator[Run]:
+def runs(cases: list[str], contenders: list[str], seeds: list[int], small: bool) -> Iterator[Run]:
     """The first seed of all cases, then the second …, cheap contenders before dear ones."""
-    for seed in range(seeds):
+    for seed in seeds:
         for name in cases:
             case = CASES[name]
             if seed >= case.seeds:
                 continue
             for contender in contenders:
-                only = (
-                    contender == case.base if case.law is None else contender != "fno" or case.base == "fno"
-                )
-                if only:
+                if contender in case.contenders:
                     yield Run(name, contender, seed, small)
 
 
@@ -170,19 +184,16 @@ def measured(run: Run, folder: Path, device: str) -> dict[str, Any]:
     train, valid, test = (xr.load_dataset(where / f"{split}.nc") for split in ("train", "valid", "test"))
     options = {
         "fields": case.fields, "epochs": case.epochs, "batch": case.batch, "modes": case.modes, "width": case.width,
-        **dict(contender.options),
     }  # fmt: skip
-    constraint = contender.constraint.format(law=case.law) if contender.constraint else None
     begun = time.perf_counter()
-    surrogate = case.base if contender.surrogate == "fno" else contender.surrogate
     fitted = lb.fit(
-        surrogate, xr.concat([train, valid], "sample", data_vars="minimal"), seed=run.seed, device=device,
-        options=options, unchecked=True, constraints=[constraint] if constraint else [],
+        contender.learner(case.walls, case.base, **options), xr.concat([train, valid], "sample", data_vars="minimal"),
+        seed=run.seed, device=device, unchecked=True,
     )  # fmt: skip
     trained = time.perf_counter() - begun
     found = {
         "case": run.case, "contender": run.contender, "seed": run.seed, "small": run.small, "setting": asdict(case),
-        "options": options, "constraint": constraint, "parameters": weights_of(fitted), "training_s": trained,
+        "options": {**options, **dict(contender.options)}, "constraint": contender.constraint, "parameters": weights_of(fitted), "training_s": trained,
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
     }  # fmt: skip
     prediction = fitted.predict(test)
@@ -363,7 +374,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--contenders", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--small", action="store_true")

@@ -38,10 +38,10 @@ def named_span(text: str) -> tuple[str, tuple[float, float]]:
 
 
 def named_value(text: str) -> tuple[str, Any]:
-    """`NAME=VALUE`, the value read as JSON, or as a word where it is one; raises `ValueError` for anything else.
+    """`NAME=VALUE`, the value read as JSON, or as words or a formula of words; raises `ValueError` for anything else.
 
-    >>> named_value("normalise=true"), named_value("schedule=one-cycle")
-    (('normalise', True), ('schedule', 'one-cycle'))
+    >>> named_value("normalise=true"), named_value("schedule=one-cycle"), named_value("kernel=rbf + periodic(x)")
+    (('normalise', True), ('schedule', 'one-cycle'), ('kernel', 'rbf + periodic(x)'))
     """
     name, equals, value = text.partition("=")
     try:
@@ -49,10 +49,10 @@ def named_value(text: str) -> tuple[str, Any]:
             raise ValueError
         return name, json.loads(value)
     except ValueError:
-        if re.fullmatch(r"[a-z][a-z0-9_ -]*", value):
+        if re.fullmatch(r"[a-z(][a-z0-9_ +*/(),-]*", value):
             return name, value
         raise ValueError(
-            f"--option {text} is not NAME=VALUE with a JSON value or a word, such as width=64 or schedule=step."
+            f"--option {text} is not NAME=VALUE with a JSON value, a word or a formula, such as width=64 or schedule=step."
         ) from None
 
 

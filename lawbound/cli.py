@@ -7,7 +7,7 @@ from cyclopts import CycloptsError
 
 import lawbound.data_commands
 import lawbound.model_commands  # noqa: F401 — commands are declared where they are written
-from lawbound.command import WrongArguments, app, complain
+from lawbound.command import Interrupted, WrongArguments, app, complain
 from lawbound.datasets.plugins import UnknownName
 from lawbound.terminal import notes
 
@@ -30,6 +30,9 @@ def run(words: list[str]) -> int:
     except (ValueError, OSError, RuntimeError) as error:
         complain(str(error))
         return 1
+    except Interrupted as told:
+        complain(str(told))
+        return 130
     except KeyboardInterrupt:
         complain(
             "Interrupted. Finished shards are kept: the same `generate` goes on. So is the last state of training: add --resume."

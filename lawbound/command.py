@@ -15,6 +15,7 @@ app = App(
     name="lawbound",
     help="Surrogates of PDE solvers that keep conservation laws and boundary conditions.",
     version=version("lawbound"),
+    suppress_keyboard_interrupt=False,  # `cli.run` says how to go on
 )
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object.")]
@@ -23,6 +24,10 @@ Out = Annotated[Path, Parameter(name=["-o", "--out"])]
 
 class WrongArguments(ValueError):
     """Arguments that make no sense; exit status 2."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with a sentence that says how to go on."""
 
 
 @contextmanager

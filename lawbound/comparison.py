@@ -16,7 +16,16 @@ from lawbound.datasets.plugins import find
 from lawbound.datasets.store import open as open_dataset
 from lawbound.evidence import Case, Comparison, Imposed, Row
 from lawbound.imposing import imposed
-from lawbound.judging import Judged, Predict, Task, gathered, laws_in, ranked, refuse_what_does_not_apply
+from lawbound.judging import (
+    Judged,
+    Predict,
+    Task,
+    drawn_field,
+    gathered,
+    laws_in,
+    ranked,
+    refuse_what_does_not_apply,
+)
 from lawbound.pretrained import folder, load
 from lawbound.reference import SOLVER, family_of, solver_scores
 from lawbound.score import Score, over_samples
@@ -166,7 +175,9 @@ def _compared(
             [np.concatenate([part.error for part in found[base, name]]) for base in bases], axis=0
         )
         order = ranked(errors)
-        case, seen = task.reference(name, samples, order), task.pictures(predictors, samples[order])
+        field = drawn_field([found[base, name][0].fields for base in bases])
+        case = task.reference(name, samples, order, field)
+        seen = task.pictures(predictors, samples[order], field)
         cases.append(case)
         for label in used:
             if label != SOLVER:

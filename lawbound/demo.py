@@ -2,12 +2,10 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 import xarray as xr
 
 from lawbound.comparison import compare
@@ -15,8 +13,9 @@ from lawbound.datasets.generate import configure, generate_into
 from lawbound.datasets.store import ShardRecord, write_text
 from lawbound.datasets.store import open as open_dataset
 from lawbound.evidence import Comparison
+from lawbound.frozen import frozen
 from lawbound.report import write_report
-from lawbound.reproduce import frozen
+from lawbound.retrained import threads
 from lawbound.runs import fit
 from lawbound.surrogates.gaussian_process import GaussianProcess
 from lawbound.surrogates.neural_process import AttentiveNeuralProcess
@@ -27,7 +26,7 @@ SAMPLES, NX, NT = 128, 200, 51
 
 #: Small enough for two cores and half a minute; chosen on the validation split (docs/results.md).
 LEARNERS: tuple[Learner, ...] = (
-    GaussianProcess(smoothness=2.5, functions=16, iterations=25),
+    GaussianProcess(kernel="matern-5/2", functions=16, iterations=25),
     AttentiveNeuralProcess(
         width=32,
         heads=2,
@@ -69,7 +68,8 @@ def demo(folder: str | Path, *, seed: int = 0, step: Callable[[str], Callable[[i
 
     generate_into(where / "data", family, config, on_shard=on_shard)
     data = open_dataset(where / "data")
-    with _one_thread():
+    # These models are too small to share out; on a busy machine a second thread costs more than it gives.
+    with threads(1):
         runs = {
             learner.name: _train(
                 learner, data, where / "runs" / learner.name, seed, step(f"Training {learner.name}")
@@ -95,17 +95,6 @@ def demo(folder: str | Path, *, seed: int = 0, step: Callable[[str], Callable[[i
         command=f"lawbound demo --seed {seed}",
     )
     return Demo(parts, tuple(files))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """These models are too small to share out; and on a busy machine a second thread costs more than it gives."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _train(

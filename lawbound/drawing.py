@@ -62,6 +62,11 @@ class Drawing:
         """Which sample stands for all."""
         return f"{names_of_shown(len(self.case.shown))[middle(self.case.shown)].capitalize()} sample"
 
+    @property
+    def value(self) -> str:
+        """What a profile's axis shows."""
+        return "$u(t, x)$" if self.case.field == "u" else self.case.field
+
     def profiles(self, part: FigureBase) -> None:
         """Small multiples of the median sample: bands of several methods would hide one another."""
         grid = part.subplots(self.rows, self.columns, sharex=True, sharey=True, squeeze=False)
@@ -76,7 +81,7 @@ class Drawing:
                 axes.set_xlabel("$x$")
                 axes.tick_params(labelbottom=True)
             if i % self.columns == 0:
-                axes.set_ylabel("$u(t, x)$")
+                axes.set_ylabel(self.value)
         self._limit(grid.flat, [which])
         self._key(part)
 
@@ -96,7 +101,7 @@ class Drawing:
                     axes.set_title(self._missed(method, row), fontsize=7, color=GREY, pad=2)
                 if row == len(shown) - 1:
                     axes.set_xlabel("$x$")
-            line[0].set_ylabel(f"{name}\n$u(t, x)$" if len(shown) > 1 else "$u(t, x)$")
+            line[0].set_ylabel(f"{name}\n{self.value}" if len(shown) > 1 else self.value)
         self._limit(grid.flat, range(len(shown)))
         self._key(part, before=len(self.methods) > 1)
 
@@ -151,15 +156,23 @@ class Drawing:
         axes.set(xlim=(0, 1), ylim=(len(self.methods) - 0.9, -0.95), xticks=[0, 0.25, 0.5, 0.75, 1])
         axes.set_xlabel("PIT (dashed: calibrated)")
 
-    def cost(self, part: FigureBase, height: float) -> None:
-        """Down and to the left is better."""
-        axes = part.subplots()
-        metric = next((key for key in ("rel_l2", "mse") if self._of(self.methods[0], key) is not None), None)
+    @property
+    def error(self) -> str | None:
+        """The error that is set against time."""
+        return next((key for key in ("rel_l2", "mse") if self._of(self.methods[0], key) is not None), None)
+
+    @property
+    def costs(self) -> list[tuple[str, float, float]]:
+        """(method, seconds, error) where both are known and above 0."""
         points = [
-            (method, self.found[method].seconds, self._of(method, metric) if metric else None)
+            (method, self.found[method].seconds, self._of(method, self.error) if self.error else None)
             for method in self.methods
         ]
-        known = [(method, s, e) for method, s, e in points if e is not None and e > 0.0 and s > 0.0]
+        return [(method, s, e) for method, s, e in points if e is not None and e > 0.0 and s > 0.0]
+
+    def cost(self, part: FigureBase, height: float) -> None:
+        """Down and to the left is better."""
+        axes, known = part.subplots(), self.costs
         for method, seconds, error in known:
             axes.plot(seconds, error, "o", color=self.colour(method), markersize=5, alpha=0.9)
         axes.set_xscale("log")
@@ -172,17 +185,16 @@ class Drawing:
                 fontsize=7.5,
             )  # fmt: skip
             times.append(self.comparison.solver_seconds)
-        if known:
-            axes.set_xlim(0.4 * min(times), 2.5 * max(times))
-            errors = [e for _, _, e in known]
-            axes.set_ylim(0.7 * min(errors), 1.4 * max(errors))
+        axes.set_xlim(0.4 * min(times), 2.5 * max(times))
+        errors = [e for _, _, e in known]
+        axes.set_ylim(0.7 * min(errors), 1.4 * max(errors))
         for axis, subs in ((axes.xaxis, (1, 3)), (axes.yaxis, (1, 2, 3, 5))):
             axis.set_major_locator(LogLocator(10, subs=subs, numticks=8))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_locator(NullLocator())
         axes.set(
             xlabel="seconds for one sample",
-            ylabel={"rel_l2": "rel. L2 error", "mse": "MSE"}.get(metric or "", ""),
+            ylabel="rel. L2 error" if self.error == "rel_l2" else "MSE",
         )
         end_labels(axes, [(error, method, self.word(method)) for method, _, error in known], 0.8 * height)
 

@@ -1,7 +1,7 @@
 """What a comparison holds: the table's rows, and behind them what the figures need."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -116,11 +116,12 @@ class Case:
     floors: Mapping[str, Array]
     tolerance: Array | None = None
     film: Array | None = None  # (t, y, x)
+    field: str = "u"  # that is drawn
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A table with the evidence behind it."""
+    """A table with the evidence behind it; `reduced` says what a quick version made smaller, empty for a full one."""
 
     table: str
     rows: tuple[Row, ...]
@@ -137,6 +138,7 @@ class Comparison:
     metrics: tuple[Metric, ...] = ()  # of the rows, in the order of the columns
     solver_seconds: float | None = None  # of one core for one sample, where the family says
     hashes: Mapping[str, str] = field(default_factory=dict)  # what was judged → sha256
+    reduced: str = ""
 
     def value(self, method: str, case: str, metric: str) -> float | None:
         """One number of the table, None where it does not apply."""
@@ -151,10 +153,23 @@ class Comparison:
                  if (method, case.name) in self.evidence]  # fmt: skip
         return sum(s * n for s, n in found) / sum(n for _, n in found) if found else self.solver_seconds
 
+    def with_case_called(self, name: str) -> "Comparison":
+        """The same, its only case under another name; raises `ValueError` if it has several."""
+        (case,) = self.cases
+        return replace(
+            self,
+            rows=tuple(replace(row, case=name) for row in self.rows),
+            cases=(replace(case, name=name),),
+            evidence={(method, name): found for (method, _), found in self.evidence.items()},
+            verdict=self.verdict.replace(f" {case.name}:", f" {name}:"),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The one object that `--json` prints."""
         return {
             "table": self.table,
+            "quick": bool(self.reduced),
+            "reduced": self.reduced,
             "verdict": self.verdict,
             "time": self.time_of_interest,
             "rhs_source": self.rhs_source,

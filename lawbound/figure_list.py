@@ -48,15 +48,16 @@ def figures_of(comparison: Comparison, case: Case) -> Iterator[Drawn]:
         False,
         lambda: figures.mass(comparison, case.name),
     )
-    yield Drawn(
-        "cost",
-        "Error of the mean against the time that one sample takes here, all judged times, enforcement included; dashed, one "
-        "core of the solver at the family's usual size, as measured for the catalogue."
-        if comparison.solver_seconds
-        else "Error of the mean against the time that one sample takes here, all judged times, enforcement included.",
-        False,
-        lambda: figures.cost(comparison, case.name),
-    )
+    if figures.has_cost(comparison, case.name):
+        yield Drawn(
+            "cost",
+            "Error of the mean against the time that one sample takes here, all judged times, enforcement included; dashed, one "
+            "core of the solver at the family's usual size, as measured for the catalogue."
+            if comparison.solver_seconds
+            else "Error of the mean against the time that one sample takes here, all judged times, enforcement included.",
+            False,
+            lambda: figures.cost(comparison, case.name),
+        )
     yield Drawn(
         "calibration",
         "How many points lie inside central intervals of each nominal probability. On the diagonal, a standard "
@@ -155,11 +156,11 @@ def write_figures(comparisons: Sequence[tuple[str, Comparison]], folder: str | P
                 png = to_png(figure, where / f".{stem}.tmp.png")
                 written += [
                     png.replace(where / f"{stem}.png"),
-                    _put(where / f"{stem}.svg", to_svg(figure).encode()),
+                    put(where / f"{stem}.svg", to_svg(figure).encode()),
                 ]
             if plane_figures.has_planes(comparison, case.name):
                 moving, _ = plane_figures.film(comparison, case.name)
-                written.append(_put(where / f"{_safe(case.name)}-film.webp", moving))
+                written.append(put(where / f"{_safe(case.name)}-film.webp", moving))
     return written
 
 
@@ -171,7 +172,8 @@ def check_folder(folder: str | Path) -> Path:
     return where
 
 
-def _put(path: Path, content: bytes) -> Path:
+def put(path: Path, content: bytes) -> Path:
+    """Write under a temporary name, then rename."""
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_bytes(content)
     return temporary.replace(path)

@@ -51,8 +51,15 @@ def pit(comparison: Comparison, case: str, methods: Sequence[str] | None = None)
 
 
 def cost(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:
-    """Error of the mean against the time that a sample takes; the solver's own time beside it."""
+    """Error of the mean against the time that a sample takes; the solver's own time beside it.
+
+    Raises `ValueError` where no method has an error (`has_cost`).
+    """
     drawing = Drawing(comparison, case, methods)
+    if not drawing.costs:
+        raise ValueError(
+            f"The case `{case}` has neither a relative L2 nor an MSE above 0 to set against time; score one of them."
+        )
     with style():
         figure = Figure(figsize=(WIDTH / 2, 3.3), layout="constrained")
         drawing.cost(figure, 3.3)
@@ -84,6 +91,11 @@ def calibration(comparison: Comparison, case: str, methods: Sequence[str] | None
         figure = Figure(figsize=(WIDTH / 2, 3.3), layout="constrained")
         drawing.calibration(figure, 3.3)
     return figure
+
+
+def has_cost(comparison: Comparison, case: str) -> bool:
+    """Whether there is an error to set against time."""
+    return bool(Drawing(comparison, case, None).costs)
 
 
 def panel(comparison: Comparison, case: str, methods: Sequence[str] | None = None) -> Figure:

@@ -72,6 +72,14 @@ def to_png(figure: Figure, path: str | Path, *, dpi: int = 200) -> Path:
     return Path(path)
 
 
+def to_webp(figure: Figure, *, dpi: int = 192) -> bytes:
+    """A bitmap for a page that would be too large with drawings."""
+    stream = io.BytesIO()
+    with style():
+        figure.savefig(stream, format="webp", dpi=dpi, pil_kwargs={"lossless": True})
+    return stream.getvalue()
+
+
 @contextmanager
 def style() -> Iterator[None]:
     """Our settings and matplotlib's own defaults, whatever the user's matplotlibrc says."""

@@ -38,6 +38,7 @@ _FRAMES = 24  # of a film, at most
 class Judged:
     """One method on a few samples; `missing` says why scores do not apply."""
 
+    fields: tuple[str, ...]
     pieces: dict[Score, Pieces]
     missing: dict[str, str]
     error: Array  # (sample,), what samples are ranked by
@@ -93,6 +94,7 @@ class Task:
             mean, variance, truth = (outcome.flat(v) for v in (outcome.mean, outcome.variance, outcome.truth))
             pit = probability_transform(mean, variance, truth)
             return Judged(
+                fields=layout.fields,
                 pieces=pieces,
                 missing=missing,
                 error=formulas.mse(mean, truth),
@@ -130,30 +132,31 @@ class Task:
         return pieces, missing
 
     def pictures(
-        self, predictors: Sequence[tuple[str, Predict]], samples: NDArray[np.int64]
+        self, predictors: Sequence[tuple[str, Predict]], samples: NDArray[np.int64], field: str
     ) -> dict[str, Picture]:
-        """What is drawn of each method: the few samples that are shown, once more."""
+        """What is drawn of each method: a field of the few samples that are shown, once more."""
         part = self.data.isel({schema.SAMPLE: samples})
         drawn = {}
         for base, predict in predictors:
             free = predict(part, self.at)
-            drawn[base] = self._picture(free)
+            drawn[base] = self._picture(free, field)
             for item in self.constraints:
-                drawn[item.on(base)] = self._picture(enforce(free, item.constraint, item.how).prediction)
+                lawful = enforce(free, item.constraint, item.how).prediction
+                drawn[item.on(base)] = self._picture(lawful, field)
         return drawn
 
-    def _picture(self, prediction: Prediction) -> Picture:
+    def _picture(self, prediction: Prediction, field: str) -> Picture:
         layout = prediction.layout
         mean, std = prediction.mean.numpy(), prediction.std.numpy()
         return Picture(
-            profile(layout, mean[:, self.now]),
-            profile(layout, std[:, self.now]),
-            film(layout, mean[middle(mean)]),
+            profile(layout, mean[:, self.now], field),
+            profile(layout, std[:, self.now], field),
+            film(layout, mean[middle(mean)], field),
         )
 
-    def reference(self, name: str, samples: NDArray[np.int64], order: NDArray[np.int64]) -> Case:
-        """The stored solution of a case; `order` says which of its samples are shown."""
-        layout = Layout.of(self.data, schema.state_variables(self.data)[:1])
+    def reference(self, name: str, samples: NDArray[np.int64], order: NDArray[np.int64], field: str) -> Case:
+        """The stored solution of a case; `order` says which of its samples are shown, `field` of which field."""
+        layout = Layout.of(self.data, (field,))
         there = self.shown.isel({schema.SAMPLE: samples})
         truth = layout.state(there)
         levels = schema.by_role(self.data, schema.FRONT_LEVEL)
@@ -174,7 +177,8 @@ class Task:
             residuals=self._own_residuals(there),
             floors={law: np.abs(values) for law, values in floors.items() if values is not None},
             tolerance=law_variable(there, "conservation", "tolerance"),
-            film=film(layout, truth[order[middle(order)]]),
+            film=film(layout, truth[order[middle(order)]], field),
+            field=field,
         )
 
     def _own_residuals(self, there: xr.Dataset) -> dict[str, Array]:
@@ -279,16 +283,30 @@ def _parts(constraint: Constraint) -> tuple[Constraint, ...]:
     return constraint.parts if isinstance(constraint, Stack) else (constraint,)
 
 
-def profile(layout: Layout, states: Array) -> Array:
-    """What is drawn of states (sample, n): the first field, on a plane its middle line in x; (sample, x)."""
-    first = states[..., layout.part(layout.fields[0])].reshape(-1, *layout.shape)
+def drawn_field(fields: Sequence[tuple[str, ...]]) -> str:
+    """The field that is drawn of all methods: the first one that all of them predict, else the first one's first."""
+    shared = [name for name in fields[0] if all(name in others for others in fields)]
+    return (shared or list(fields[0]))[0]
+
+
+def profile(layout: Layout, states: Array, field: str | None = None) -> Array:
+    """What is drawn of states (sample, n): a field, the first if None, on a plane its middle line in x; (sample, x)."""
+    first = _field(layout, states, field)
     return first if first.ndim == 2 else first[:, first.shape[1] // 2]
 
 
-def film(layout: Layout, states: Array) -> Array | None:
-    """The first field of states (t, n) on a plane, (t, y, x), at most so many times; None on a line."""
+def film(layout: Layout, states: Array, field: str) -> Array | None:
+    """A field of states (t, n) on a plane, (t, y, x), at most so many times; None on a line."""
     if len(layout.shape) == 1:
         return None
-    first = states[..., layout.part(layout.fields[0])].reshape(-1, *layout.shape)
+    first = _field(layout, states, field)
     kept = np.unique(np.linspace(0, len(first) - 1, min(_FRAMES, len(first))).round().astype(int))
     return np.asarray(first[kept])
+
+
+def _field(layout: Layout, states: Array, field: str | None) -> Array:
+    """(row, [y,] x) of states (row, n); NaN for a field that is not among them."""
+    name = layout.fields[0] if field is None else field
+    if name not in layout.fields:
+        return np.full((len(states), *layout.shape), np.nan)
+    return np.asarray(states[..., layout.part(name)].reshape(-1, *layout.shape))

@@ -146,9 +146,9 @@ def _scores() -> list[dict[str, Any]]:
 
 
 def _tables() -> list[dict[str, Any]]:
-    from lawbound.reproduce import TABLES
+    from lawbound.reproduce import tables
 
-    return [{"name": name, "what": what} for name, (what, _) in TABLES.items()]
+    return [{"name": name, "what": what} for name, what in tables().items()]
 
 
 def _pretrained() -> list[dict[str, Any]]:

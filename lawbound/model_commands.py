@@ -2,16 +2,13 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from lawbound import arguments
-from lawbound.command import Json, Out, WrongArguments, app, print_json, reading_arguments
-from lawbound.terminal import console, notes, progress
-
-if TYPE_CHECKING:
-    pass
+from lawbound.command import Interrupted, Json, Out, WrongArguments, app, print_json, reading_arguments
+from lawbound.terminal import console, progress, steps
 
 # Modules that load torch, matplotlib or xarray are imported inside the commands: `lawbound --help` is instant.
 
@@ -275,40 +272,55 @@ def reproduce(
     *,
     quick: Annotated[bool, Parameter(negative="")] = False,
     out: Annotated[Path | None, Parameter(name=["-o", "--out"])] = None,
+    device: Literal["cpu", "cuda"] | None = None,
     json: Json = False,
 ) -> None:
-    """Make a table of the papers again.
+    """Make a table of the papers again: data, networks, laws, and the published figures beside ours.
+
+    What an earlier call finished in the same folder is not done again.
 
     Parameters
     ----------
     table
         A name that `lawbound list tables` shows.
     quick
-        A smaller version: of the frozen tables the published rows and `auto`.
+        A smaller version, in minutes on two cores; of the frozen tables the published rows and `auto`.
     out
-        Folder for report.html, report.csv and report.json.
+        Folder for report.html, report.csv and report.json, and of retrained tables for data and runs; by default one
+        here that is named after the table (of the frozen tables nothing is written).
+    device
+        Where to train; by default a GPU if there is one.
     """
-    from lawbound.report import as_json, check_path, write_report
-    from lawbound.reproduce import reproduce as reproduced
-    from lawbound.table import print_comparison
+    words = ["lawbound", "reproduce", table, *(["--quick"] if quick else [])]
+    words += ["-o", str(out)] if out is not None else []
+    words += ["--device", device] if device is not None else []
+    command = shlex.join(words)
+    try:
+        from lawbound.report import as_json
+        from lawbound.reproduce import check, default_folder
+        from lawbound.reproduce import reproduce as reproduced
+        from lawbound.surrogates.training import chosen_device
+        from lawbound.table import print_comparison
 
-    with reading_arguments():
-        if out is not None:
-            check_path(out / "report.html")
-    with progress(table) as advance:
-        result = reproduced(table, quick=quick, on_progress=advance)
-    if out is not None:
-        write_report(
-            [(table, result)],
-            out / "report.html",
-            title=f"lawbound: {table}",
-            config={"table": table, "quick": quick},
-            command=f"lawbound reproduce {table}{' --quick' if quick else ''}",
-        )
+        with reading_arguments():
+            where = check(table, default_folder(table, quick) if out is None else out, quick=quick)
+            if device is not None:
+                chosen_device(device)
+        with steps() as step:
+            made = reproduced(table, quick=quick, out=where, device=device, step=step, command=command)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"Interrupted. What is finished is kept; the same command goes on: {command}"
+        ) from None
     if json:
-        print_json(as_json([(table, result)], table))
-    else:
-        print_comparison(console, result)
+        print_json(as_json(made.parts, table))
+        return
+    for heading, comparison in made.parts:
+        if len(made.parts) > 1:
+            console.rule(heading)
+        print_comparison(console, comparison)
+    if made.files:
+        console.print("Written: " + ", ".join(map(str, made.files)), highlight=False)
 
 
 @app.command
@@ -322,20 +334,12 @@ def demo(*, out: Out = Path("lawbound-demo"), seed: int = 0) -> None:
     seed
         Seed of data, weights and samples.
     """
-    from contextlib import ExitStack
-
     from lawbound.demo import demo as run_demo
     from lawbound.table import print_comparison
 
     if seed < 0:
         raise WrongArguments(f"--seed {seed}; give an integer ≥ 0.")
-    with ExitStack() as bars:
-
-        def step(title: str) -> Any:
-            bars.pop_all().close()
-            notes.print(f"[bold]·[/] {title}", highlight=False)
-            return bars.enter_context(progress(title))
-
+    with steps() as step:
         made = run_demo(out, seed=seed, step=step)
     for title, comparison in made.parts:
         console.rule(title)

@@ -89,7 +89,8 @@ class _Stage:
         columns = 1 + len(self.films)
         figure = Figure(figsize=(WIDTH, 0.55 + 1.9 * WIDTH / (columns + 0.8)), layout="constrained")
         grid = figure.subplots(2, columns, squeeze=False)
-        figure.suptitle(f"t = {self.times[k]:.3g}", fontsize=9, fontweight="bold")
+        told = f"{self.drawing.case.field} at t = {self.times[k]:.3g}"
+        figure.suptitle(told, fontsize=9, fontweight="bold", parse_math=False)
         look: Any = {"origin": "lower", "interpolation": "nearest"}
         shown = grid[0, 0].imshow(self.truth[k], cmap="viridis", **scale, **look)
         grid[0, 0].set_title(SOLVER, color=INK)

@@ -8,8 +8,9 @@ import math
 import os
 import platform
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -17,11 +18,12 @@ from threading import get_ident
 from typing import Any, final
 
 from jinja2 import Environment, StrictUndefined
+from matplotlib.figure import Figure
 
 from lawbound import table
 from lawbound.evidence import Case, Comparison
 from lawbound.figure_list import figures_of
-from lawbound.ink import to_svg
+from lawbound.ink import to_svg, to_webp
 from lawbound.naming import pieces
 from lawbound.plane_figures import film, has_planes
 from lawbound.reference import SOLVER
@@ -30,6 +32,8 @@ from lawbound.score import Metric
 #: Tells our reports from other people's files; it stands at the head of the template.
 _MARK = '<meta name="generator" content="lawbound"'
 _CSV = ("table", "method", "case", "metric", "value", "stderr", "published", "source", "low", "high")
+#: Characters that all drawings of a file may have, so that it stays below 10 MB.
+_DRAWN = 8_000_000
 _VERSIONS = ("lawbound", "numpy", "scipy", "torch", "xarray", "matplotlib")
 _GROUPS = {"mean": "Mean", "spread": "Distribution", "front": "Front", "law": "Laws", "other": "Other"}
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -82,7 +86,8 @@ def as_json(comparisons: Sequence[tuple[str, Comparison]], title: str) -> dict[s
     else:
         parts = [{"title": heading, **comparison.to_json()} for heading, comparison in comparisons]
         rows = [{"table": part["table"], **row} for part in parts for row in part["rows"]]
-        found = {"table": title, "rows": rows, "parts": parts}
+        quick = any(part["quick"] for part in parts)
+        found = {"table": title, "quick": quick, "rows": rows, "parts": parts}
     finite: dict[str, Any] = _finite(found)
     return finite
 
@@ -127,6 +132,7 @@ class _Figure:
     caption: str
     wide: bool
     still: str = ""  # instead of what moves, for paper and for readers who want nothing to move
+    as_bitmap: Callable[[], str] | None = None  # the same, often smaller
 
 
 def _html(
@@ -136,9 +142,11 @@ def _html(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(files("lawbound").joinpath("report.html").read_text(encoding="utf-8"))
+    sections = [_section(heading, comparison) for heading, comparison in comparisons]
+    _lighten([case["figures"] for section in sections for case in section["cases"]])
     return template.render(
         title=title,
-        sections=[_section(heading, comparison) for heading, comparison in comparisons],
+        sections=sections,
         glossary=_glossary(comparisons),
         symbols={"best": table.BEST, "absent": table.ABSENT, "plus_minus": table.PLUS_MINUS},
         config=[(key, _plain(value)) for key, value in config.items()],
@@ -158,6 +166,7 @@ def _section(heading: str, comparison: Comparison) -> dict[str, Any]:
     return {
         "heading": heading,
         "table": comparison.table,
+        "reduced": comparison.reduced,
         "verdict": _powers(comparison.verdict).replace(" %", "\u00a0%"),
         "cases": [
             {
@@ -276,11 +285,34 @@ def _in_words(name: str) -> str:
 
 def _figures(comparison: Comparison, case: Case) -> Iterator[_Figure]:
     for drawn in figures_of(comparison, case):
-        yield _Figure(_inline("svg+xml", to_svg(drawn.make()).encode()), drawn.caption, drawn.wide)
+        yield _Figure(
+            _inline("svg+xml", to_svg(drawn.make()).encode()),
+            drawn.caption,
+            drawn.wide,
+            as_bitmap=partial(_bitmap, drawn.make),
+        )
     if has_planes(comparison, case.name):
         moving, still = film(comparison, case.name)
         caption = f"The median sample from t = {comparison.t[0]:g} to {comparison.t[-1]:g}, over and over; below, mean minus solver."
         yield _Figure(_inline("webp", moving), caption, True, _inline("webp", still))
+
+
+def _bitmap(make: Callable[[], Figure]) -> str:
+    return _inline("webp", to_webp(make()))
+
+
+def _lighten(cases: Sequence[list[_Figure]]) -> None:
+    """Put bitmaps in the place of the largest drawings, as many as it takes to stay below `_DRAWN` characters in all."""
+    total = sum(len(figure.source) + len(figure.still) for figures in cases for figure in figures)
+    places = [(i, j) for i, figures in enumerate(cases) for j in range(len(figures))]
+    for i, j in sorted(places, key=lambda place: -len(cases[place[0]][place[1]].source)):
+        drawn = cases[i][j]
+        if total <= _DRAWN:
+            return
+        if drawn.as_bitmap is not None:
+            lighter = min(drawn.as_bitmap(), drawn.source, key=len)
+            total -= len(drawn.source) - len(lighter)
+            cases[i][j] = replace(drawn, source=lighter)
 
 
 def _inline(kind: str, content: bytes) -> str:

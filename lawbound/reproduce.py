@@ -1,138 +1,157 @@
-"""Tables of the papers. `frozen/…` take the originals' released networks as they are, so they need seconds to a minute.
+"""Tables of the papers: `frozen/…` take the originals' released networks as they are, the others make everything anew.
 
-What stands beside our numbers under `published` was re-evaluated from the released weights (forward passes in
-NumPy, dropout active, 40 draws, 201 points), since the network is the same and only the constraint is ours.
+A retrained table needs a folder, and an interrupted one goes on there. `quick` is the same way with less of everything.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from importlib.resources import as_file, files
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import final
 
-import numpy as np
-import xarray as xr
+import torch
 
-from lawbound.comparison import judge
-from lawbound.constraints.automatic import Automatic
-from lawbound.constraints.bounds import Bounds
-from lawbound.constraints.conservation import Conservation
-from lawbound.constraints.displacement import Displace
-from lawbound.constraints.enforcement import Condition, Project
-from lawbound.constraints.shape import Monotone, TwoPhase
-from lawbound.constraints.smoothing import SmoothCondition
+from lawbound import seed_figures
+from lawbound.boon_recipes import RECIPES as BOON
 from lawbound.datasets.plugins import UnknownName, suggestion
-from lawbound.datasets.store import read
-from lawbound.evidence import Comparison, Imposed
-from lawbound.surrogates.prediction import from_moments
+from lawbound.diverseno_recipes import RECIPES as DIVERSENO
+from lawbound.evidence import Comparison
+from lawbound.frozen import FROZEN, frozen, frozen_data
+from lawbound.known_values import beside, without_row
+from lawbound.probconserv_recipes import RECIPES as PROBCONSERV
+from lawbound.published import published
+from lawbound.recipe import Recipe
+from lawbound.report import check_path, write_report
+from lawbound.retrained import Step, quietly, refuse_others, retrained
+from lawbound.rules import FALLING, MASS, rules
+from lawbound.terminal import duration
 
-_SOURCE = "re-evaluated from the released weights, 40 draws"
+__all__ = [
+    "FALLING",
+    "MASS",
+    "RECIPES",
+    "Reproduced",
+    "check",
+    "frozen",
+    "frozen_data",
+    "reproduce",
+    "rules",
+    "tables",
+]
 
-# (method, case) → ce, ll, mse
-_FROZEN: Mapping[str, Mapping[tuple[str, str], tuple[float, float, float]]] = {
-    "stefan": {
-        ("anp", "u_star=0.6"): (-1.305e-2, 3.541, 5.41e-3),
-        ("hardc", "u_star=0.6"): (0.0, 1.930, 5.20e-3),
-        ("probconserv", "u_star=0.6"): (0.0, 3.562, 1.885e-3),
-        ("anp", "u_star=0.5"): (-3.068e-2, -0.458, 14.59e-3),
-        ("hardc", "u_star=0.5"): (0.0, -9.07, 13.65e-3),
-        ("probconserv", "u_star=0.5"): (0.0, -0.249, 14.03e-3),
-    },
-    "pme": {
-        ("anp", "m=1"): (6.87e-3, 3.490, 1.01e-4),
-        ("hardc", "m=1"): (0.0, 3.127, 0.47e-4),
-        ("probconserv", "m=1"): (0.0, 3.567, 0.21e-4),
-        ("anp", "m=3"): (-1.18e-3, 3.672, 1.94e-4),
-        ("hardc", "m=3"): (0.0, 3.440, 1.90e-4),
-        ("probconserv", "m=3"): (0.0, 3.683, 2.11e-4),
-        ("anp", "m=6"): (-2.58e-3, 3.815, 7.62e-4),
-        ("hardc", "m=6"): (0.0, 3.391, 7.57e-4),
-        ("probconserv", "m=6"): (0.0, 3.829, 10.37e-4),
-    },
-}
+Parts = list[tuple[str, Comparison]]
 
-
-#: As the originals have it: b through the trapezoidal rule, as if that were the integral.
-MASS = Conservation(tolerance="exact")
-_QUICK = ("hardc", "probconserv", "auto")
-#: Known of both problems: they start at the lower value, and the lower wall's value never falls.
-FALLING = Monotone("falling")
+#: Retrained tables by name.
+RECIPES: Mapping[str, Recipe] = {recipe.table: recipe for recipe in (*PROBCONSERV, *DIVERSENO, *BOON)}
 
 
-def rules(problem: str) -> list[Imposed]:
-    """What is imposed on the frozen networks, each with the inputs that it declares; see docs/decisions.md.
+@final
+@dataclass(frozen=True, eq=False)
+class Reproduced:
+    """A table: comparisons, each with its heading; the files that hold it, none without a folder."""
 
-    Chosen on validation data of networks that we trained, and fixed before the frozen ones were scored.
-    """
-    bounded = MASS & FALLING & Bounds(0.0, 1.0 if problem == "stefan" else np.inf)
-    found = [
-        Imposed(MASS, Project(covariance="kept", distance="points"), "hardc"),
-        Imposed(MASS, Condition(), "probconserv"),
-        Imposed(MASS, SmoothCondition(), "probconserv-second-derivative"),
-        Imposed(MASS, Condition(power=0.25), "tempered"),
-        Imposed(bounded, Condition(), "falling-bounded"),
-        Imposed(bounded, Displace(otherwise="nearest"), "front-moved"),
-        Imposed(MASS, Automatic(), "auto"),
-        Imposed(bounded, Automatic(), "auto-falling-bounded"),
-    ]
-    if problem == "stefan":
-        # Inputs beside b: u*, and the walls' values 1 and 0. A straight line has the same, and no network at all.
-        two = MASS & FALLING & TwoPhase("u_star", 0.0, 1.0, mixed_cell=True)
-        found += [
-            Imposed(two, Automatic(), "auto-two-phases"),
-            Imposed(two, Displace(otherwise="nearest", down_to=1.0), "straight-line-without-network"),
-        ]
+    table: str
+    parts: tuple[tuple[str, Comparison], ...]
+    files: tuple[Path, ...] = ()
+
+    @property
+    def comparisons(self) -> Iterator[Comparison]:
+        """Without the headings."""
+        return (made for _, made in self.parts)
+
+
+def tables() -> dict[str, str]:
+    """Name → what it shows, and how long the quick version takes."""
+    found = {f"frozen/{problem}": what for problem, what in FROZEN.items()}
+    for name, recipe in RECIPES.items():
+        found[name] = f"{recipe.what}; --quick: {duration(recipe.seconds)}"
+    found[seed_figures.TABLE] = f"{seed_figures.WHAT}; --quick: {duration(seed_figures.SECONDS)}"
     return found
 
 
-def frozen_data(problem: str, *, draws: bool = False) -> xr.Dataset:
-    """Predictions of the original network on its test set at the time of interest; moments, or single draws."""
-    name = f"frozen-{problem}{'-draws' if draws else ''}.nc"
-    with as_file(files("lawbound") / "data" / name) as path:
-        return read(path)
+def check(table: str, out: Path | None, *, quick: bool = False) -> Path | None:
+    """`out`, if the table may be made there; raises before any work is done if not.
+
+    `UnknownName` for a table that there is not, `ValueError` for a folder that holds anything but the same work.
+    """
+    known = tables()
+    if table not in known:
+        raise UnknownName(
+            f"`{table}` is not a table that can be reproduced; there are {', '.join(known)}.{suggestion(table, known)}"
+        )
+    if out is not None:
+        if table in RECIPES:
+            refuse_others(out, RECIPES[table], quick)
+        check_path(out / (seed_figures.PAGE if table == seed_figures.TABLE else "report.html"))
+    return out
 
 
-def frozen(
-    problem: str,
-    *,
-    quick: bool = False,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Comparison:
-    """The original network's predictions, unconstrained and by `rules`; quick: by HardC, ProbConserv and `auto` on the law."""
-    compared = judge(
-        {"anp": lambda part, at: from_moments(part)},
-        frozen_data(problem),
-        [item for item in rules(problem) if not quick or item.label in _QUICK],
-        table=f"frozen/{problem}",
-        on_progress=on_progress,
-    )
-    rows = []
-    for row in compared.rows:
-        known = dict(zip(("ce", "ll", "mse"), _FROZEN[problem].get((row.method, row.case), ()), strict=False))
-        rows.append(replace(row, published=known[row.metric], source=_SOURCE) if row.metric in known else row)
-    return replace(compared, rows=tuple(rows))
-
-
-#: Tables by name, each with a line that says what it shows.
-TABLES: Mapping[str, tuple[str, Callable[..., Comparison]]] = {
-    "frozen/stefan": (
-        "Stefan, u* = 0.6 and 0.5: ProbConserv's released network under our constraints",
-        lambda **options: frozen("stefan", **options),
-    ),
-    "frozen/pme": (
-        "porous medium, m = 1, 3, 6: ProbConserv's released network under our constraints",
-        lambda **options: frozen("pme", **options),
-    ),
-}
+def default_folder(table: str, quick: bool) -> Path | None:
+    """`probconserv-pme-quick`, here; None for tables that take no time."""
+    made_anew = table in RECIPES or table == seed_figures.TABLE
+    return Path(seed_figures.place_of(table, quick)) if made_anew else None
 
 
 def reproduce(
     table: str,
     *,
     quick: bool = False,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Comparison:
-    """One of `TABLES`, or a smaller version of it; raises `UnknownName` for any other."""
-    if table not in TABLES:
-        raise UnknownName(
-            f"`{table}` is not a table that can be reproduced; there are {', '.join(TABLES)}.{suggestion(table, TABLES)}"
+    out: str | Path | None = None,
+    device: str | None = None,
+    step: Step = quietly,
+    command: str | None = None,
+) -> Reproduced:
+    """One of `tables()`, with report.html, .csv and .json in `out`; quick: with less of everything, and saying so.
+
+    out: by default `default_folder`. What an earlier call finished there is not done again. device: by default a GPU if
+    there is one. command: what the report says it was made by. Raises `UnknownName` for a table that there is not;
+    `ValueError` for a device that is absent and for a folder with anything else in it.
+    """
+    where = check(table, default_folder(table, quick) if out is None else Path(out), quick=quick)
+    there = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    told = command or f"lawbound reproduce {table}{' --quick' if quick else ''} -o {where}"
+    if where is not None and table == seed_figures.TABLE:
+        drawn = seed_figures.seed_figures(where, quick=quick, device=there, command=told, step=step)
+        return Reproduced(table, drawn.parts, drawn.files)
+    parts = (
+        _retrained(table, where, quick, there, step)
+        if where and table in RECIPES
+        else _frozen(table, quick, step)
+    )
+    files: list[Path] = []
+    if where is not None:
+        step("drawing the report")
+        files = write_report(
+            parts,
+            where / "report.html",
+            title=f"lawbound: {table}{' (quick)' if quick else ''}",
+            config=_settings(table, quick, there),
+            command=told,
         )
-    return TABLES[table][1](quick=quick, on_progress=on_progress)
+    return Reproduced(table, tuple(parts), tuple(files))
+
+
+def _frozen(table: str, quick: bool, step: Step) -> Parts:
+    made = frozen(table.removeprefix("frozen/"), quick=quick, on_progress=step("imposing laws and judging"))
+    return [(table, made)]
+
+
+def _retrained(table: str, folder: Path, quick: bool, device: str, step: Step) -> Parts:
+    """With published figures beside ours, and those that nothing of ours stands beside in a note."""
+    figures = published(table)
+    made = retrained(RECIPES[table], folder, quick=quick, device=device, step=step)
+    parts = [(name, beside(one, figures)) for name, one in made]
+    missing = without_row([one for _, one in parts], figures)
+    name, last = parts[-1]
+    notes = (*RECIPES[table].conclude(parts), *missing)
+    parts[-1] = (name, replace(last, notes=(*last.notes, *notes)))
+    return parts
+
+
+def _settings(table: str, quick: bool, device: str) -> dict[str, object]:
+    told: dict[str, object] = {"table": table, "quick": quick}
+    if table in RECIPES:
+        told |= {
+            "device": device,
+            **{study.name: study.described() for study in RECIPES[table].studies(quick)},
+        }
+    return told

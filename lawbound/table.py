@@ -24,7 +24,7 @@ ABSENT, BEST, PLUS_MINUS, PUBLISHED = "–", "✓", "±", "known value"
 _ROUND_OFF = 1e-13  # a conservation error below this is nothing but round-off
 _FEWEST, _MOST = 2, 4  # digits of a value, however large or small its error
 _ALONE = 3  # digits of a value without one
-_GAP, _NAME_WIDTH = 2, 28
+_GAP, _NAME_WIDTH = 2, 29
 #: For outputs that know ASCII only.
 _ASCII = str.maketrans("✓–×−↓↑→·∫≤²σ‖", "*-x-v^>;S<2s|") | {ord(PLUS_MINUS): "+-", ord("…"): "..."}
 
@@ -146,7 +146,8 @@ class TerminalTable:
             plain = text.translate(_ASCII).encode("ascii", "replace").decode() if options.ascii_only else text
             return Text(plain, style)
 
-        yield said(self.comparison.table, "bold")
+        quick = f" · QUICK, not the full table: {self.comparison.reduced}" if self.comparison.reduced else ""
+        yield said(self.comparison.table + quick, "bold")
         if self.comparison.verdict:
             yield said(self.comparison.verdict)
         for section in sections(self.comparison):

@@ -1,7 +1,7 @@
 """What a command shows while it works: quiet unless somebody is watching."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shutil import disk_usage
 
@@ -49,6 +49,20 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     ) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """Work in steps: each is announced by its title, and has a progress bar until the next begins."""
+    with ExitStack() as bars:
+
+        def step(title: str) -> Callable[[int, int], None]:
+            bars.pop_all().close()
+            notes.print("[bold]·[/] ", end="")
+            notes.print(title, markup=False, highlight=False)
+            return bars.enter_context(progress(title))
+
+        yield step
 
 
 def cell(value: object) -> str:

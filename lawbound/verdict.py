@@ -13,7 +13,7 @@ _UNCHANGED = 5e-4  # a relative change below this is none: it would be written a
 def verdict(result: Comparison, bases: Sequence[str], constraints: Sequence[Imposed]) -> str:
     """What enforcement did to the law, the squared error and the likelihood; computed, whichever way it went."""
     if not constraints:
-        return "No constraint was imposed."
+        return _least(result, bases)
     pairs = [(base, item.on(base), item) for base in bases for item in constraints]
     lawful = [label for _, label, item in pairs if "conservation" in item.constraint.name.split("&")]
     errors = _changes(result, [(base, label) for base, label, _ in pairs], "mse")
@@ -37,6 +37,26 @@ def verdict(result: Comparison, bases: Sequence[str], constraints: Sequence[Impo
         ]
         sentences.append(f"Log-likelihood improved in {', '.join(told)}.")
     return " ".join(sentences)
+
+
+def _least(result: Comparison, bases: Sequence[str]) -> str:
+    """Which network errs least, where nothing was imposed on predictions."""
+    told = []
+    for metric in result.metrics[:1] if len(bases) > 1 else ():
+        for case in result.cases:
+            values = {
+                base: value
+                for base in bases
+                if (value := result.value(base, case.name, metric.key)) is not None
+            }
+            if metric.aim != "low" or len(values) < len(bases):
+                continue
+            best = min(values, key=lambda base: values[base])
+            others = ", ".join(
+                f"{base} {_percent(value / values[best])}" for base, value in values.items() if base != best
+            )
+            told.append(f"Least {metric.label} at {case.name}: {best}, {values[best]:.3g}; {others}.")
+    return " ".join(["Nothing was imposed after training.", *told])
 
 
 def _law_kept(result: Comparison, bases: Sequence[str], lawful: Sequence[str]) -> str:

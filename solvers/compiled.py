@@ -67,7 +67,8 @@ _TEXT = "lawbound: compiling a solver; the machine code is kept, so this happens
 
 _STAMP = _stamp_of_all_sources()
 
-_threads: int = int(numba.get_num_threads())
+# Asked of `get_num_threads`, numba would start its threads, and set those of everybody else who uses OpenMP.
+_threads: int = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
 
 
 def compiled(function: Function) -> Function:

@@ -16,8 +16,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "points", "windows", "torch_view", "torch_loader", "executors", "export",
     ),
     "surrogates": (
-        "surrogate", "prediction", "gaussian_process", "neural_process", "fourier_surrogate", "deep_operator", "ensemble",
-        "diverse", "module_surrogate", "covariance", "low_rank", "banded", "kalman", "pooling", "residual_covariance",
+        "surrogate", "prediction", "gaussian_process", "kernel_formula", "neural_process", "fourier_surrogate", "deep_operator", "ensemble",
+        "diverse", "module_surrogate", "covariance", "grid_process", "lattice_process", "low_rank", "banded", "kalman", "pooling", "residual_covariance",
         "losses", "training", "checkpoint",
     ),
     "constraints": (
@@ -28,7 +28,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "lawbound": (
         "runs", "pretrained", "comparison", "post_hoc", "rollout", "score", "scores", "peer_scores", "probabilistic_scores", "spectra",
-        "law_scores", "front", "figures", "report", "reproduce",
+        "law_scores", "front", "figures", "report", "reproduce", "recipe", "retrained", "rules", "published",
     ),
 }  # fmt: skip
 TITLES = {

@@ -56,7 +56,7 @@ check_constraint(Odd() & lb.constraints.Conservation(), few, tolerance=1e-6)
 
 # %%
 # Use it: a Gaussian process on a few points does not know that the field is odd.
-gp = lb.fit(GaussianProcess(smoothness=2.5, functions=6, iterations=10), data)
+gp = lb.fit(GaussianProcess(kernel="matern-5/2", functions=6, iterations=10), data)
 test = data.isel(sample=data.split == 2)
 free = gp.predict(test)
 lawful, report = lb.enforce(free, Odd())

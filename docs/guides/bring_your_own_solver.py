@@ -71,7 +71,7 @@ lb.check(data).raise_if_failed()
 
 # %%
 # From here on nothing differs from a family of ours.
-gp = lb.fit(GaussianProcess(smoothness=2.5, functions=6, iterations=10), data)
+gp = lb.fit(GaussianProcess(kernel="matern-5/2", functions=6, iterations=10), data)
 laws = lb.constraints.Conservation() & lb.constraints.Bounds(0.0, 1.0)
 test = data.isel(sample=data.split == 2)
 lawful, report = lb.enforce(gp.predict(test), laws)

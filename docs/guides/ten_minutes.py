@@ -35,7 +35,7 @@ print("allowed by grid and storage: ", float(data.law_conservation_tolerance.max
 # -----
 # A Gaussian process regresses each function on 10 × 10 of its points; its parameters are learned on the split ``train`` and chosen on
 # ``valid``. Any other surrogate takes its place: ``anp``, ``fno``, ``deeponet``, or your own.
-gp = lb.fit(GaussianProcess(smoothness=2.5, functions=8, iterations=15), data)
+gp = lb.fit(GaussianProcess(kernel="matern-5/2", functions=8, iterations=15), data)
 test = data.isel(sample=data.split == 2)  # held out
 free = gp.predict(test)
 print("means:", tuple(free.means.shape), "= (draw, sample, t, x)")

@@ -70,7 +70,7 @@ def test_training_refuses_what_fails_its_check_unless_told_otherwise(stefan):
     def change(u):
         u[0, 10, :20] *= 0.9
 
-    options = {"smoothness": 1.5, "functions": 4, "iterations": 2}
+    options = {"kernel": "matern-3/2", "functions": 4, "iterations": 2}
     data = spoiled(stefan, "u", change)
     with pytest.raises(ValueError, match=r"fails its checks(.|\n)*wall fluxes(.|\n)*--unchecked"):
         lb.fit("gp", data, options=options)

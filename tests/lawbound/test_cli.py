@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
         )
         == 0
     )
-    options = ["--option", "smoothness=1.5", "--option", "functions=4", "--option", "iterations=5"]
+    options = ["--option", "kernel=matern-3/2", "--option", "functions=4", "--option", "iterations=5"]
     assert run(["train", "gp", str(where / "data"), "-o", str(where / "gp"), *options]) == 0
     return where
 
@@ -202,8 +202,11 @@ def test_reproduce_prints_one_object_with_what_was_published(tmp_path, capsys):
         (["reproduce", "frozen/stephan"], "frozen/stefan"),
         (["train", "anpp", "DATA", "-o", "OUT"], "Did you mean anp"),
         (["train", "gp", "DATA", "-o", "OUT", "--epochs", "3"], "`gp` has no option epochs"),
-        (["train", "gp", "DATA", "-o", "OUT", "--option", "smoothness"], "is not NAME=VALUE"),
-        (["train", "gp", "DATA", "-o", "OUT", "--option", "smoothness=9"], "smoothness=9"),
+        (["train", "gp", "DATA", "-o", "OUT", "--option", "kernel"], "is not NAME=VALUE"),
+        (
+            ["train", "gp", "DATA", "-o", "OUT", "--option", "kernel=rbf + linear(x)"],
+            "kernel='rbf + linear(x)': 'linear' is no kernel",
+        ),
         (["compare", "GP", "--data", "DATA", "--constraint", "wish"], "is not among the constraints"),
         (["compare", "GP", "--data", "DATA", "--constraint", "conservation:wish"], "is not an enforcement"),
     ],

@@ -162,7 +162,7 @@ def test_one_sample_and_one_run_are_enough(stefan_test):
     result = judge({"only": off_by(0.02)}, stefan_test.isel(sample=[0]), [], table="t")
     assert result.cases[0].shown.tolist() == [0]
     assert all(row.low is None and row.stderr is None for row in result.rows)
-    assert result.verdict == "No constraint was imposed."
+    assert result.verdict == "Nothing was imposed after training."
 
 
 # What the verdict says.

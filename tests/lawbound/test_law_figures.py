@@ -11,6 +11,7 @@ from PIL import Image
 import lawbound as lb
 from lawbound import figures, law_figures, plane_figures
 from lawbound.comparison import imposed, judge
+from lawbound.datasets.layout import Layout
 from lawbound.figure_list import figures_of, write_figures
 from lawbound.ink import to_svg
 from lawbound.naming import broken
@@ -137,3 +138,30 @@ def test_long_names_are_cut_before_their_signs():
     assert broken("short") == "short"
     assert broken("fno+conservation&bounds(lower=0)") == "fno+conservation\n&bounds(lower=0)"
     assert broken("fno+conservation&bounds(lower=0)").replace("\n", "") == "fno+conservation&bounds(lower=0)"
+
+
+def test_a_plane_shows_the_field_that_was_predicted_beside_the_same_field_of_the_solver():
+    data = lb.generate("wave-2d", 2, nx=8, nt=3, split="test")
+
+    def exact(part, at):
+        part = part.isel(t=at)
+        layout = Layout.of(part, ("u_t",))
+        values = torch.from_numpy(layout.state(part))[None]
+        return Prediction(values, Diagonal(torch.full_like(values, 0.01)), part, ("u_t",))
+
+    made = judge({"exact": exact}, data, [], table="wave-2d")
+    (case,) = made.cases
+    assert case.field == "u_t" and np.abs(case.film).max() > 0.1
+    np.testing.assert_array_equal(made.evidence["exact", case.name].film, case.film)
+    np.testing.assert_array_equal(made.evidence["exact", case.name].mean, case.truth)
+    (title,) = [plane_figures.fields(made, case.name).get_suptitle()]
+    assert title.startswith("u_t at t = ")
+
+
+def test_scores_without_an_error_give_no_figure_of_cost(line):
+    rows = tuple(row for row in line.rows if row.metric not in ("mse", "rel_l2"))
+    bare = replace(line, rows=rows)
+    drawn = {one.name for one in figures_of(bare, bare.cases[0])}
+    assert "cost" not in drawn and "mass" in drawn
+    with pytest.raises(ValueError, match="neither a relative L2 nor an MSE"):
+        figures.cost(bare, bare.cases[0].name)

@@ -1,3 +1,4 @@
+import base64
 import csv
 import json
 import math
@@ -233,3 +234,14 @@ def test_it_refuses_names_and_contents_it_cannot_use(stefan, tmp_path):
     with pytest.raises(ValueError, match="no comparison"):
         write_report([], tmp_path / "report.html", **given)
     assert not list(tmp_path.iterdir())
+
+
+def test_many_drawings_become_bitmaps_largest_first(stefan, tmp_path, monkeypatch):
+    one = written([("It", stefan)], tmp_path)[0].read_text(encoding="utf-8")
+    sizes = sorted(len(source) for source in re.findall(r"data:image/svg\+xml;base64,[\w+/=]+", one))
+    monkeypatch.setattr("lawbound.report._DRAWN", sum(sizes) - 1)
+    lighter = written([("It", stefan)], tmp_path)[0].read_text(encoding="utf-8")
+    kept = re.findall(r"data:image/svg\+xml;base64,[\w+/=]+", lighter)
+    bitmaps = re.findall(r"data:image/webp;base64,([\w+/=]+)", lighter)
+    assert sorted(len(source) for source in kept) == sizes[:-1]
+    assert len(bitmaps) == 1 and base64.b64decode(bitmaps[0])[:4] == b"RIFF"

@@ -1,5 +1,7 @@
 """What a person who waits for the compiler is told, and when not."""
 
+import os
+import subprocess
 import sys
 
 import numba
@@ -84,3 +86,8 @@ def test_nobody_is_told_of_code_on_disk_or_of_other_people_s_or_where_nobody_rea
     assert sum(again.stats.cache_hits.values()) == 1
     assert numba.njit(twice)(1.0) == 2.0
     assert unread.said == read.said == []
+
+
+def test_importing_solvers_leaves_the_threads_of_others_alone():
+    code = "import torch; n = torch.get_num_threads(); import lawbound.solvers; assert torch.get_num_threads() == n == 1"
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})

@@ -95,7 +95,9 @@ def test_a_function_sampled_finer_gives_the_same_function(axis, coarse, fine, di
         for dim in range(2, 2 + dimensions):
             high = high.index_select(dim, torch.arange(0, fine, 2))
     size = (low - low.mean()).abs().max()
-    assert (low - high).abs().max() < (0.02 if axis is RING else 0.12) * size
+    # At nodes, ends that count for a whole step of each grid alone make 0.004, 0.02 and 0.01.
+    allowed = {RING: 0.02, CELLS: 0.12, NODES: 0.0025 * dimensions}[axis]
+    assert (low - high).abs().max() < allowed * size
 
 
 def test_a_periodic_operator_commutes_with_shifts():
