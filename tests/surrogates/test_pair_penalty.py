@@ -47,7 +47,7 @@ def test_the_loss_has_the_term_of_two_neighbouring_times_and_it_pulls(splits):
     series, tables = term.given
     for i, (sample, first) in enumerate(zip(order, paired.starts, strict=True)):
         window = slice(int(first), int(first) + 2)
-        t, x = (torch.from_numpy(train[name].values).float() for name in ("t", "x"))
+        t, x = (torch.tensor(train[name].values, dtype=torch.float32) for name in ("t", "x"))
         where = torch.cartesian_prod(t[window], x)[None]
         part = type(encoding)(*(one[i : i + 1] for one in encoding))
         mean, _ = network.decode(network.attend(part, where), z[i : i + 1], where)
