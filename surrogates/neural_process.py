@@ -5,7 +5,7 @@ parameter of the problem; all that it knows of a function are its context points
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, final
@@ -22,7 +22,7 @@ from lawbound.datasets.provenance import values_hash
 from lawbound.surrogates import training
 from lawbound.surrogates.attentive_network import AttentiveNetwork, Batch, loss
 from lawbound.surrogates.covariance import Diagonal
-from lawbound.surrogates.pair_penalty import Paired, PairPenalty
+from lawbound.surrogates.pair_penalty import PairPenalty
 from lawbound.surrogates.prediction import Prediction
 from lawbound.surrogates.streams import stream
 from lawbound.surrogates.surrogate import InLoss, Origin, Progress, first_state
@@ -125,8 +125,9 @@ class AttentiveNeuralProcess:
 
         terms = [one.on(train, (origin.field,)) for one in self.penalties]
         penalised = PairPenalty(terms, train, where) if terms else None
+        told: Callable[[AttentiveNetwork, Any], Tensor] = penalised or loss
 
-        def batches(epoch: int) -> list[Batch] | list[Paired]:
+        def batches(epoch: int) -> Sequence[Any]:  # of what the loss takes
             random = stream(seed, "epoch", epoch)
             targets = learned.at(target_points(learned.data, random))
             order = torch.from_numpy(random.permutation(len(contexts)))
@@ -145,7 +146,7 @@ class AttentiveNeuralProcess:
         network.to(where)
         training.train(
             network,
-            torch.compile(penalised or loss) if self.compiled else penalised or loss,
+            torch.compile(told) if self.compiled else told,
             batches,
             validate,
             self._settings(),

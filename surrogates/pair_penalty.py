@@ -33,26 +33,33 @@ class PairPenalty:
     def __init__(self, terms: Sequence[LossTerm], train: xr.Dataset, device: torch.device) -> None:
         t, x = (train[name].values for name in (schema.TIME, schema.X))
         self._t, self._x = (torch.from_numpy(values.astype(np.float32)).to(device) for values in (t, x))
-        self._terms = [(term, *([one.to(device) for one in given] for given in term.given)) for term in terms]
+        self._terms = [
+            (
+                term,
+                [one.to(device) for one in term.given.series],
+                [one.to(device) for one in term.given.tables],
+            )
+            for term in terms
+        ]
 
     def paired(self, batches: Sequence[Batch], order: Tensor, random: np.random.Generator) -> list[Paired]:
         """Batches with pairs; order: which functions are in the batches, one after the other."""
         starts = torch.from_numpy(random.integers(len(self._t) - 1, size=len(order)))
-        sizes = [len(batch.contexts) for batch in batches]
-        device = self._t.device
-        rows_and_starts = zip(order.to(device).split(sizes), starts.to(device).split(sizes), strict=True)
-        return [
-            Paired(batch, rows, first) for batch, (rows, first) in zip(batches, rows_and_starts, strict=True)
-        ]
+        rows, starts, found, first = order.to(self._t.device), starts.to(self._t.device), list[Paired](), 0
+        for batch in batches:
+            part = slice(first, first := first + len(batch.contexts))
+            found.append(Paired(batch, rows[part], starts[part]))
+        return found
 
     def __call__(self, network: AttentiveNetwork, paired: Paired) -> Tensor:
         """See the class."""
         value, encoding, z = told(network, paired.batch)
         times = paired.starts[:, None] + torch.arange(2, device=paired.starts.device)
-        when, where = torch.broadcast_tensors(self._t[times][..., None], self._x)  # (sample, 2, position)
+        when = self._t[times][..., None].expand(-1, -1, len(self._x))  # (sample, 2, position)
+        where = self._x.expand_as(when)
         coordinates = torch.stack([when, where], dim=-1).flatten(1, 2)
         mean, _ = network.decode(network.attend(encoding, coordinates), z, coordinates)
-        states, row = mean.unflatten(-1, when.shape[1:]), paired.rows[:, None]
+        states, row = mean.reshape(when.shape), paired.rows[:, None]
         asked = [
             term(states, [one[row, times] for one in series], tables) for term, series, tables in self._terms
         ]
