@@ -27,7 +27,7 @@ from lawbound.constraints import Equation
 from lawbound.datasets.layout import Layout
 from lawbound.datasets.split import of_split
 
-WEIGHTS = (0.0, 0.001, 0.01, 0.1, 1.0)
+WEIGHTS = (0.0, 0.0001, 0.001, 0.01, 0.1)
 #: Of each family the parameter, its range in training, and the split that lies beyond.
 CASES = {"diffusion": ("k", (1.0, 5.0), "shift-medium"), "pme": ("m", (2.0, 3.0), "shift-medium")}
 LEARNERS: dict[str, dict[str, Any]] = {

@@ -20,7 +20,7 @@ from lawbound.surrogates.training import Diverged
 #: The file in a run folder that says what was tried, and the folder in which that is done.
 FILE, TRIALS = "weights.json", "weights"
 #: Weights that are tried, and for which share of the epochs.
-LADDER = (0.0, 0.001, 0.01, 0.1, 1.0)
+LADDER = (0.0, 0.0001, 0.001, 0.01, 0.1)
 SHARE = 0.25
 
 Fit = Callable[[Learner, Path | None, Callable[[Progress], None]], Surrogate]
