@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 import torch
@@ -152,14 +152,16 @@ class Penalised:
     """A constraint as a term of a surrogate's loss, weight · mean (residual / scale)²; predictions need not obey.
 
     A weight of 1 counts a state that misses the law by as much as the data are large like an error of that size. There
-    is no weight that suits every problem: choose it by the validation loss, in which the term does not count.
+    is no weight that suits every problem: choose it by the validation loss, in which the term does not count. "auto" has
+    `lawbound.fit` do so (`lawbound.weights`); a learner's own `fit` needs a number.
     """
 
     constraint: Constraint
-    weight: float = 1.0
+    weight: float | Literal["auto"] = 1.0
 
     def __post_init__(self) -> None:
-        _require_weight(self.weight)
+        if self.weight != "auto":
+            _require_weight(self.weight)
 
     @property
     def spec(self) -> str:
@@ -168,6 +170,10 @@ class Penalised:
 
     def on(self, data: xr.Dataset, fields: tuple[str, ...]) -> "PenaltyTerm":
         """The term on the training data; raises `ValueError` as `Penalty.of` does, and for nonlinear equalities."""
+        if self.weight == "auto":
+            raise ValueError(
+                "weight=auto is chosen by `lawbound.fit` and `lawbound train`; give a number here."
+            )
         penalty = Penalty.of(self.constraint, data, weight=self.weight, fields=fields)
         if penalty.admissible.curved:
             # Their functions hold numbers of all samples of the data, in order, and batches are some of them.
@@ -200,5 +206,5 @@ class PenaltyTerm:
 
 
 def _require_weight(weight: float) -> None:
-    if not 0.0 < weight < np.inf:
-        raise ValueError(f"A penalty got weight={weight}; give a finite number above 0.")
+    if not isinstance(weight, int | float) or not 0.0 < weight < np.inf:
+        raise ValueError(f"A penalty got weight={weight}; give a finite number above 0, or auto in training.")

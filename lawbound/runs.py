@@ -6,6 +6,7 @@ from typing import Any
 
 import xarray as xr
 
+from lawbound import weights
 from lawbound.datasets.check import check
 from lawbound.datasets.plugins import find
 from lawbound.datasets.split import of_split, splits_of
@@ -13,6 +14,7 @@ from lawbound.pretrained import load
 from lawbound.specs import constrained
 from lawbound.surrogates import checkpoint, distributed
 from lawbound.surrogates.surrogate import InLoss, Inside, Learner, Progress, Surrogate
+from lawbound.weights import open_weights, with_chosen_weights
 
 __all__ = ["fit", "load"]
 
@@ -58,14 +60,18 @@ def fit(
         _claim(ours, learner, resume)
     distributed.wait_for_all()
     try:
+        train, valid = of_split(data, "train"), of_split(data, "valid")
+
+        def fit_in(learner: Learner, folder: Path | None, note: Callable[[Progress], None]) -> Surrogate:
+            kept = resume and folder is not None
+            return learner.fit(
+                train, valid, seed=seed, device=device, folder=folder, resume=kept, on_progress=note
+            )
+
+        if open_weights(learner):
+            learner = with_chosen_weights(learner, train, fit_in, where, seed=seed, resume=resume)
         fitted = learner.fit(
-            of_split(data, "train"),
-            of_split(data, "valid"),
-            seed=seed,
-            device=device,
-            folder=where,
-            resume=resume,
-            on_progress=on_progress,
+            train, valid, seed=seed, device=device, folder=where, resume=resume, on_progress=on_progress
         )
         if ours is not None:
             checkpoint.save(ours, learner, fitted, seed=seed)
@@ -104,7 +110,10 @@ def _claim(folder: Path, learner: Learner, resume: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not any(folder.iterdir()):
         return
-    finished, begun = (folder / checkpoint.CONFIG).exists(), (folder / checkpoint.TRAIN_STATE).exists()
+    finished, begun = (
+        (folder / checkpoint.CONFIG).exists(),
+        any((folder / name).exists() for name in (checkpoint.TRAIN_STATE, weights.FILE)),
+    )
     if not (finished or begun):
         raise ValueError(f"{folder} holds files and no run of ours; give a new folder (-o).")
     if not resume:

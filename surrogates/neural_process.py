@@ -127,7 +127,7 @@ class AttentiveNeuralProcess:
         penalised = PairPenalty(terms, train, where) if terms else None
         told: Callable[[AttentiveNetwork, Any], Tensor] = penalised or loss
 
-        def batches(epoch: int) -> Sequence[Any]:
+        def batches(epoch: int) -> Sequence[Any]:  # of what the loss takes
             random = stream(seed, "epoch", epoch)
             targets = learned.at(target_points(learned.data, random))
             order = torch.from_numpy(random.permutation(len(contexts)))

@@ -45,17 +45,19 @@ class PairPenalty:
     def paired(self, batches: Sequence[Batch], order: Tensor, random: np.random.Generator) -> list[Paired]:
         """Batches with pairs; order: which functions are in the batches, one after the other."""
         starts = torch.from_numpy(random.integers(len(self._t) - 1, size=len(order)))
-        sizes = [len(batch.contexts) for batch in batches]
-        device = self._t.device
-        rows, firsts = (torch.split(one.to(device), sizes) for one in (order, starts))
-        return [Paired(*one) for one in zip(batches, rows, firsts, strict=True)]
+        rows, starts, found, first = order.to(self._t.device), starts.to(self._t.device), list[Paired](), 0
+        for batch in batches:
+            part = slice(first, first := first + len(batch.contexts))
+            found.append(Paired(batch, rows[part], starts[part]))
+        return found
 
     def __call__(self, network: AttentiveNetwork, paired: Paired) -> Tensor:
         """See the class."""
         value, encoding, z = told(network, paired.batch)
         times = paired.starts[:, None] + torch.arange(2, device=paired.starts.device)
-        when = self._t[times][..., None].expand(*times.shape, len(self._x))  # (sample, 2, position)
-        coordinates = torch.stack([when, self._x.expand_as(when)], dim=-1).flatten(1, 2)
+        when = self._t[times][..., None].expand(-1, -1, len(self._x))  # (sample, 2, position)
+        where = self._x.expand_as(when)
+        coordinates = torch.stack([when, where], dim=-1).flatten(1, 2)
         mean, _ = network.decode(network.attend(encoding, coordinates), z, coordinates)
         states, row = mean.reshape(when.shape), paired.rows[:, None]
         asked = [

@@ -10,7 +10,7 @@ import lawbound as lb
 from lawbound import specs
 from lawbound.cli import run
 from lawbound.datasets.split import of_split
-from lawbound.surrogates.attentive_network import Batch, told
+from lawbound.surrogates.attentive_network import Batch
 from lawbound.surrogates.neural_process import AttentiveNeuralProcess
 from lawbound.surrogates.pair_penalty import PairPenalty
 
@@ -25,35 +25,6 @@ def splits():
     return of_split(data, "train"), of_split(data, "valid")
 
 
-def same(one, other):
-    return all(torch.equal(one.tensors()[name], other.tensors()[name]) for name in one.tensors())
-
-
-@pytest.mark.parametrize("line", [PDE, "conservation:penalty(weight=0.5)"])
-def test_the_term_is_that_of_the_mean_on_the_line_at_both_times(splits, line):
-    train, valid = splits
-    network = ANP.fit(train, valid, seed=0).network.eval()
-    (term,) = [one.on(train, ("u",)) for one in specs.constrained(ANP, [line]).penalties]
-    penalised = PairPenalty([term], train, CPU)
-    order = torch.from_numpy(np.random.default_rng(0).permutation(train.sizes["sample"]))
-    batch = Batch(torch.randn(len(order), 7, 3), torch.randn(len(order), 11, 3))
-    (paired,) = penalised.paired([batch], order, np.random.default_rng(1))
-    with torch.no_grad():
-        torch.manual_seed(0)
-        found = penalised(network, paired)
-        torch.manual_seed(0)
-        value, _, z = told(network, batch)
-        for i, (row, start) in enumerate(zip(order.tolist(), paired.starts.tolist(), strict=True)):
-            both = slice(start, start + 2)
-            points = [(t, x) for t in train.t.values[both] for x in train.x.values]
-            at = torch.tensor(points, dtype=torch.float32)[None]
-            seen = network.attend(network.encode(batch.contexts[i : i + 1]), at)
-            states = network.decode(seen, z[i : i + 1], at)[0].reshape(1, 2, -1)
-            given = [one[row : row + 1, both] for one in term.given.series]
-            missed = term(states, given, term.given.tables)
-            torch.testing.assert_close(found[i], value[i] + 11 * missed[0], rtol=1e-4, atol=1e-4)
-
-
 def test_pairs_are_neighbours_and_reach_every_step(splits):
     penalised = PairPenalty([], splits[0], CPU)
     batch = Batch(torch.zeros(200, 1, 3), torch.zeros(200, 1, 3))
@@ -61,14 +32,10 @@ def test_pairs_are_neighbours_and_reach_every_step(splits):
     assert set(paired.starts.tolist()) == set(range(10))
 
 
-def test_training_with_a_term_goes_on_bit_for_bit_and_with_nothing_else(splits, tmp_path):
-    learner = specs.constrained(ANP, [PDE])
-    straight = learner.fit(*splits, seed=3)
-    assert not same(straight, ANP.fit(*splits, seed=3))
-    replace(learner, epochs=1).fit(*splits, seed=3, folder=tmp_path)
+def test_a_training_with_a_term_is_not_gone_on_with_without_it(splits, tmp_path):
+    replace(specs.constrained(ANP, [PDE]), epochs=1).fit(*splits, seed=3, folder=tmp_path)
     with pytest.raises(ValueError, match="constraints"):
         ANP.fit(*splits, seed=3, folder=tmp_path, resume=True)
-    assert same(learner.fit(*splits, seed=3, folder=tmp_path, resume=True), straight)
 
 
 def test_a_heavy_term_brings_the_mean_nearer_to_the_law(splits):
