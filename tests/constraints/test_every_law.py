@@ -30,6 +30,7 @@ APPLIES = {
     "divergence-free": {"cavity"},
     "flux-conservation": {"diffusion", "pme", "stefan"},
     "energy": {"wave", "wave-2d"},
+    "pde": {"diffusion", "pme", "stefan", "advection", "burgers-inviscid", "burgers-periodic"},
 }
 #: Rows of differences at points: the solver's data miss them by these, and by how much the tests of each say.
 DIFFERENCES = {
@@ -40,6 +41,7 @@ DIFFERENCES = {
     ("flux-conservation", "diffusion"),
     ("flux-conservation", "pme"),
     ("flux-conservation", "stefan"),
+    *(("pde", family) for family in APPLIES["pde"]),
 }
 
 
