@@ -22,6 +22,8 @@ FILE, TRIALS = "weights.json", "weights"
 #: Weights that are tried, and for which share of the epochs.
 LADDER = (0.0, 0.0001, 0.001, 0.01, 0.1)
 SHARE = 0.25
+# Options that may change when a training goes on: how long it is, and how its errors are told.
+_FREE = ("epochs", "patience", "draws", "prediction_seed")
 
 Fit = Callable[[Learner, Path | None, Callable[[Progress], None]], Surrogate]
 
@@ -50,6 +52,7 @@ def with_chosen_weights(
     asked = {
         "constraints": list(learner.specs), "surrogate": learner.name, "seed": seed, "ladder": list(LADDER),
         "data": str(train.attrs.get("lawbound_config_sha256")), "samples": int(train.sizes["sample"]),
+        "options": {name: value for name, value in learner.options().items() if name not in _FREE},
     }  # fmt: skip
     every = learner.validate_every
     epochs = max(every, every * round(SHARE * learner.epochs / every))
@@ -111,7 +114,8 @@ class _Choice:
             there.pop("chosen")
         except (ValueError, TypeError, LookupError, AttributeError):
             raise ValueError(f"{path} is damaged; delete it and train from the start.") from None
-        differing = [name for name in asked if there.get(name) != asked[name]]
+        as_kept = json.loads(json.dumps(asked))
+        differing = [name for name in asked if there.get(name) != as_kept[name]]
         if differing or len(tried) > len(LADDER):
             raise ValueError(
                 f"{path} holds the choice of a weight for another training ({', '.join(differing)} differ); give a new folder."

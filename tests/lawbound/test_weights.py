@@ -94,6 +94,11 @@ def test_a_finished_choice_is_not_made_again(data, tmp_path, monkeypatch):
     fitted(data, tmp_path / "run", resume=True)
 
 
+def test_the_choice_for_another_network_is_not_taken(data, run):
+    with pytest.raises(ValueError, match=r"another training \(options differ\)"):
+        lb.fit("fno", data, options=TINY | {"width": 6}, constraints=[SPEC], folder=run[0], resume=True)
+
+
 def test_a_weight_that_diverges_is_infinitely_bad_and_of_equal_ones_the_smallest_is_taken():
     def choice(*tried):
         return weights._Choice({}, 1, tried).chosen
